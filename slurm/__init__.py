@@ -1,0 +1,1 @@
+"""Running studies on SLURM clusters; knows studies and runs, and no method."""
