@@ -1,0 +1,231 @@
+"""A study: models x targets x methods x seeds under one protocol, from YAML, expanded into runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from benchmark.data.config import DataConfig, TargetConfig
+from benchmark.errors import UserError, unknown, where
+from benchmark.model_config import ModelConfig
+
+Count = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, lt=10)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingConfig(_Config):
+    """The budget and optimiser that every method shares.
+
+    AdamW (betas .9 and .98, eps 1e-9, no decay); the rate rises linearly from 0 over ``warmup``
+    steps and then falls with the inverse square root of the step (arXiv 2311.11973).
+    ``big_batch`` generic rows are offered at each step; ``batch`` of them are trained on.
+    """
+
+    steps: Count
+    batch: Count = 32
+    big_batch: Count = 1024
+    rate: Rate = 2e-3
+    warmup: Count = 100
+    evaluate_every: Count = 100
+
+
+class FineTuningConfig(_Config):
+    """The stage that follows every method: target sample only, stopped early on valid.
+
+    A fresh AdamW with a linear warm-up to a constant rate; the best step on valid counts,
+    step 0 (no fine-tuning) included; ``patience`` evaluations without a better one end it.
+    """
+
+    steps: Count
+    rate: Rate = 1e-3
+    warmup: Count = 10
+    evaluate_every: Count = 25
+    patience: Count = 3
+
+
+class MethodEntry(_Config):
+    """A method in a study, with the hyper-parameters that differ from its defaults."""
+
+    method: str
+    label: Name = ""
+    hyperparameters: dict[str, Any] = {}
+
+    def model_post_init(self, _: Any) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.method)
+
+
+class RunSpec(_Config):
+    """All that determines one run's result."""
+
+    data: DataConfig
+    model_name: Name
+    model: ModelConfig
+    target_name: Name
+    target: TargetConfig
+    method: MethodEntry
+    seed: Annotated[int, Field(ge=0)]
+    training: TrainingConfig
+    fine_tuning: FineTuningConfig
+
+    @property
+    def key(self) -> str:
+        """Content hash of the run: the same key means the same result."""
+        return _content_hash(self.model_dump(mode="json"))
+
+    @property
+    def run_id(self) -> str:
+        """Readable and unique name of the run's folder."""
+        parts = (self.model_name, self.target_name, self.method.label, f"s{self.seed}")
+        return "-".join((*parts, self.key[:8]))
+
+    @property
+    def protocol(self) -> str:
+        """Content hash of what must be equal for runs to be compared."""
+        shared = {"data", "target", "model", "training", "fine_tuning"}
+        return _content_hash(self.model_dump(mode="json", include=shared))
+
+
+class Study(_Config):
+    """A study file."""
+
+    study: Name
+    description: str = ""
+    data: DataConfig
+    models: dict[Name, ModelConfig] = Field(min_length=1)
+    targets: dict[Name, TargetConfig] = Field(min_length=1)
+    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    training: TrainingConfig
+    fine_tuning: FineTuningConfig
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _names_are_entries(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [{"method": entry} if isinstance(entry, str) else entry for entry in value]
+
+    @field_validator("methods")
+    @classmethod
+    def _labels_differ(cls, entries: tuple[MethodEntry, ...]) -> tuple[MethodEntry, ...]:
+        labels = [entry.label for entry in entries]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is used twice: give one of them another label")
+        return entries
+
+    def runs(self) -> list[RunSpec]:
+        """Every run of the study, in the order in which they are best shown."""
+        return [
+            RunSpec(
+                data=self.data,
+                model_name=model_name,
+                model=model,
+                target_name=target_name,
+                target=target,
+                method=method,
+                seed=seed,
+                training=self.training,
+                fine_tuning=self.fine_tuning,
+            )
+            for model_name, model in self.models.items()
+            for target_name, target in self.targets.items()
+            for seed in self.seeds
+            for method in self.methods
+        ]
+
+
+def embedded_studies() -> dict[str, Path]:
+    """Studies that come with the package, by name."""
+    folder = Path(str(resources.files("benchmark"))) / "studies"
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def find_study(name: str) -> Path:
+    """The file of a study given by path or by the name of an embedded one."""
+    file = Path(name)
+    if file.suffix in {".yaml", ".yml"} or file.exists():
+        if not file.is_file():
+            raise UserError(
+                f"{file}: no such study file; embedded: {', '.join(embedded_studies())}"
+            )
+        return file
+    studies = embedded_studies()
+    if name not in studies:
+        raise unknown("study", name, [*studies, "or a path to a .yaml file"])
+    return studies[name]
+
+
+def load_study(file: Path) -> Study:
+    """Read and validate a study file.
+
+    Raises:
+        UserError: naming the file, the key, the bad value and what is valid.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{file}: not valid YAML: {problem}") from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{file}: a study is a mapping with the keys {', '.join(Study.model_fields)}"
+        )
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise UserError(explain(error, Study, file)) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], file: Path | str | None = None) -> str:
+    """One line for the first problem of a validation: file, key, bad value, valid choices."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    at = where(file, key)
+    if first["type"] == "extra_forbidden":
+        return str(unknown("key", first["loc"][-1], _fields_at(model, first["loc"][:-1]), at=at))
+    if first["type"] == "missing":
+        return f"{at}is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{at}{message} (got {_brief(first['input'])})"
+
+
+def _fields_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields that are valid at ``location`` inside ``model``."""
+    for part in location:
+        fields = getattr(model, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else model
+        candidates = [annotation, *_arguments(annotation)]
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        named = [c for c in found if c.__name__ == part]
+        model = (named or found or [model])[0]
+    return list(getattr(model, "model_fields", {}))
+
+
+def _arguments(annotation: Any) -> list[Any]:
+    nested = getattr(annotation, "__args__", ())
+    return [leaf for inner in nested for leaf in (inner, *_arguments(inner))]
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _content_hash(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
