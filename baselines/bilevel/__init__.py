@@ -1,0 +1,1 @@
+"""Online bilevel selectors: weight networks trained while the main model trains."""

@@ -1,0 +1,21 @@
+"""Pretraining: train on generic rows as they come.
+
+What: each step trains on the first batch of generic rows; followed by the fine-tuning stage it is
+the classic "pretrain, then fine-tune".
+Source: arXiv 2311.11973 (``standard_training``). No hyper-parameters. Charged for: training only.
+"""
+
+from __future__ import annotations
+
+from baselines.base import Baseline
+from benchmark.task import Batch
+
+
+class Pretraining(Baseline):
+    """The floor that every other method is compared with."""
+
+    name = "pretraining"
+    summary = "generic rows as they come"
+
+    def batch(self, step: int) -> Batch:
+        return self.task.generic_batch(step)

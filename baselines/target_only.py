@@ -1,0 +1,20 @@
+"""Target only: train on the small target sample and nothing else.
+
+What: each step trains on the next rows of the target sample, epoch after epoch.
+Source: a floor (no generic data at all). No hyper-parameters. Charged for: training only.
+"""
+
+from __future__ import annotations
+
+from baselines.base import Baseline
+from benchmark.task import Batch
+
+
+class TargetOnly(Baseline):
+    """What the target sample alone can do."""
+
+    name = "target_only"
+    summary = "the target sample alone, epoch after epoch"
+
+    def batch(self, step: int) -> Batch:
+        return self.task.target_batch(step)
