@@ -1,0 +1,26 @@
+"""Held-out losses. Every token counts once; no row is dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.models import token_counts
+from benchmark.task import Rows
+
+
+@torch.no_grad()
+def mean_token_loss(model: nn.Module, rows: Rows, batch_size: int = 128) -> float:
+    """Mean cross-entropy over all tokens of ``rows``, in nats, without dropout."""
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    total, tokens = 0.0, 0
+    for start in range(0, len(rows), batch_size):
+        positions = np.arange(start, min(start + batch_size, len(rows)))
+        batch = torch.from_numpy(rows.tokens(positions)).to(device)
+        total += float(model(batch).sum(dtype=torch.float64))
+        tokens += int(token_counts(batch).sum())
+    model.train(training)
+    return total / tokens

@@ -1,0 +1,272 @@
+"""The one training loop, from the first step to the end of fine-tuning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.checkpoint import load_checkpoint, load_model_state, model_state, save_checkpoint
+from benchmark.cost import CostMeter
+from benchmark.evaluation import mean_token_loss
+from benchmark.optimisation import build_optimizer, inverse_square_root, update, warmed_up
+from benchmark.randomness import derived_key
+from benchmark.records import StageResult
+from benchmark.study import RunSpec
+from benchmark.task import Batch, Task
+
+if TYPE_CHECKING:
+    from baselines.base import Baseline
+    from benchmark.data import PreparedData
+
+Stage = Literal["trained", "fine_tuned"]
+
+
+class DivergedError(Exception):
+    """The loss stopped being finite; ``step`` counts within ``stage``."""
+
+    def __init__(self, stage: Stage, step: int, what: str) -> None:
+        super().__init__(f"{what} at step {step} of stage {stage!r}")
+        self.step = step
+
+
+class InterruptedRunError(Exception):
+    """The run was asked to stop; its checkpoint is saved."""
+
+
+@dataclass
+class Progress:
+    """All that changes over a run besides model, optimiser, method and bill."""
+
+    stage: Stage = "trained"
+    step: int = 0
+    prepared: bool = False
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    domain_counts: list[int] = field(default_factory=list)
+    best_step: int = 0
+    best_loss: float = math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    trained_weights: dict[str, Tensor] = field(default_factory=dict)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How the loop talks to whoever runs it.
+
+    ``on_step(stage, step, of, loss)`` after each step; ``on_metrics(lines)`` after each
+    evaluation; ``should_stop()`` asked before each step.
+    """
+
+    on_step: Callable[[Stage, int, int, float], None] = lambda *_: None
+    on_metrics: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+class Trainer:
+    """One run: a main model, a method, the data; resumable at any step to the same bits."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: PreparedData,
+        model: nn.Module,
+        method: type[Baseline],
+        checkpoint: Path,
+        hooks: Hooks,
+    ) -> None:
+        self.spec, self.data, self.model = spec, data, model
+        self.checkpoint, self.hooks = checkpoint, hooks
+        self.meter = CostMeter()
+        self.task = Task(
+            model=model,
+            generic=data.generic,
+            target=data.target_train.tokens(np.arange(len(data.target_train))),
+            vocabulary_size=data.vocabulary_size,
+            batch_size=spec.training.batch,
+            big_batch_size=spec.training.big_batch,
+            steps=spec.training.steps,
+            seed=spec.seed,
+            meter=self.meter,
+        )
+        hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
+        self.method = method(self.task, hyperparameters)
+        self.optimizer = build_optimizer(list(model.parameters()))
+        self.progress = Progress(domain_counts=[0] * len(data.generic.domain_names))
+
+    def run(self) -> tuple[StageResult, ...]:
+        """Train, fine-tune, score; the result of each stage.
+
+        Raises:
+            DivergedError: a loss is not finite.
+            InterruptedRunError: ``should_stop`` said so; running again goes on from there.
+        """
+        self._restore()
+        if self.progress.stage == "trained":
+            self._train()
+            self._close_stage(self.spec.training.steps, "last step")
+            self._open_fine_tuning()
+        self._fine_tune()
+        best = self.progress.best_step
+        load_model_state(self.model, self.progress.best_weights)
+        self._close_stage(best, "best step on valid, step 0 included")
+        return tuple(StageResult.model_validate(result) for result in self.progress.results)
+
+    def _train(self) -> None:
+        settings, method = self.spec.training, self.method
+        if not self.progress.prepared:
+            with self.meter.charge("preparation"):
+                method.prepare()
+            self.progress.prepared = True
+            self._save()
+        for step in range(self.progress.step, settings.steps):
+            self._stop_if_asked()
+            with self.meter.charge("selection", method.step_kind(step)):
+                batch = method.batch(step)
+            rate = inverse_square_root(step, settings.rate, settings.warmup)
+            self._update(batch, rate, settings.steps)
+            with self.meter.charge("selection", "observe"):
+                figures = method.observe(step)
+            if self._due(settings.evaluate_every, settings.steps):
+                self._evaluate(figures)
+                self._save()
+
+    def _fine_tune(self) -> None:
+        settings, progress = self.spec.fine_tuning, self.progress
+        longest_wait = settings.patience * settings.evaluate_every
+        for step in range(progress.step, settings.steps):
+            if step - progress.best_step >= longest_wait:
+                break
+            self._stop_if_asked()
+            with self.meter.charge("selection", "fine-tuning"):
+                batch = self.task.target_batch(step, stream="fine-tuning")
+            self._update(batch, warmed_up(step, settings.rate, settings.warmup), settings.steps)
+            if self._due(settings.evaluate_every, settings.steps):
+                self._keep_if_best(self._evaluate({})["valid_loss"])
+                self._save()
+
+    def _update(self, batch: Batch, rate: float, steps: int) -> None:
+        progress = self.progress
+        # Dropout must not depend on what a method drew before.
+        torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
+        with self.meter.charge("training", f"{len(batch)} rows"):
+            loss = update(self.model, self.optimizer, batch, rate)
+        self._require_finite(loss, "training loss")
+        self.meter.count_examples(len(batch))
+        self._count_domains(batch)
+        progress.loss_sum += loss
+        progress.loss_count += 1
+        progress.step += 1
+        self.hooks.on_step(progress.stage, progress.step, steps, loss)
+
+    def _count_domains(self, batch: Batch) -> None:
+        generic = batch.positions[batch.positions >= 0]
+        if len(generic):
+            counts = self.progress.domain_counts
+            found = np.bincount(self.data.generic.domains(generic), minlength=len(counts))
+            self.progress.domain_counts = [a + int(b) for a, b in zip(counts, found, strict=True)]
+
+    def _evaluate(self, figures: Any) -> dict[str, Any]:
+        """Measure on valid and on held-out generic rows, and publish the measurements."""
+        progress = self.progress
+        bill = self.meter.bill()
+        line = {
+            "stage": progress.stage,
+            "step": progress.step,
+            "train_loss": progress.loss_sum / progress.loss_count,
+            "valid_loss": mean_token_loss(self.model, self.data.target_valid),
+            "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
+            "flops": bill.flops,
+            "seconds": bill.seconds,
+            "examples": bill.examples,
+            **self._domain_shares(),
+            **figures,
+        }
+        self._require_finite(line["valid_loss"], "valid loss")
+        progress.metrics.append(line)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        progress.domain_counts = [0] * len(progress.domain_counts)
+        self.hooks.on_metrics(progress.metrics)
+        return line
+
+    def _domain_shares(self) -> dict[str, float]:
+        counts = self.progress.domain_counts
+        total = sum(counts)
+        names = self.data.generic.domain_names
+        return {
+            f"domain_share/{name}": count / total
+            for name, count in zip(names, counts, strict=True)
+            if total
+        }
+
+    def _close_stage(self, step: int, rule: str) -> None:
+        """Score the stage's model on test, once."""
+        result = StageResult(
+            stage=self.progress.stage,
+            step=step,
+            rule=rule,
+            valid_loss=mean_token_loss(self.model, self.data.target_valid),
+            test_loss=mean_token_loss(self.model, self.data.target_test),
+            generic_loss=mean_token_loss(self.model, self.data.generic_valid),
+            cost=self.meter.bill(),
+        )
+        self.progress.results.append(result.model_dump())
+
+    def _open_fine_tuning(self) -> None:
+        progress = self.progress
+        self.optimizer = build_optimizer(list(self.model.parameters()))
+        progress.stage, progress.step = "fine_tuned", 0
+        progress.trained_weights = _copy(model_state(self.model))
+        self._keep_if_best(progress.results[0]["valid_loss"])
+        self._save()
+
+    def _keep_if_best(self, loss: float) -> None:
+        progress = self.progress
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_step = loss, progress.step
+            progress.best_weights = _copy(model_state(self.model))
+
+    def _due(self, every: int, steps: int) -> bool:
+        return self.progress.step % every == 0 or self.progress.step == steps
+
+    def _require_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(self.progress.stage, self.progress.step, f"{what} is {value}")
+
+    def _stop_if_asked(self) -> None:
+        if self.hooks.should_stop():
+            self._save()
+            raise InterruptedRunError
+
+    def _save(self) -> None:
+        state = {
+            "key": self.spec.key,
+            "progress": vars(self.progress),
+            "model": model_state(self.model),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "meter": self.meter.state_dict(),
+        }
+        save_checkpoint(self.checkpoint, state)
+
+    def _restore(self) -> None:
+        if not self.checkpoint.exists():
+            return
+        state = load_checkpoint(self.checkpoint, self.task.device)
+        self.progress = Progress(**state["progress"])
+        load_model_state(self.model, state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+        self.meter.load_state_dict(state["meter"])
+
+
+def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in weights.items()}
