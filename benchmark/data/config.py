@@ -1,0 +1,209 @@
+"""What a user writes about data: sources, the generic corpus, the target sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from benchmark.data.catalogue import load_catalogue
+from benchmark.errors import UserError, unknown
+
+GENERIC = "generic"
+"""Name of the built-in mixture of embedded corpora."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbeddedSource(_Settings):
+    """A corpus read out of a pinned registry package.
+
+    ``part``: ``held_out`` is a fixed slice of about 0.6 MB, ``train`` the rest, ``all`` both.
+    """
+
+    embedded: str
+    part: Literal["all", "train", "held_out"] = "all"
+
+    @field_validator("embedded")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        choices = load_catalogue().corpora
+        if name not in choices:
+            raise ValueError(str(unknown("embedded corpus", name, choices)))
+        return name
+
+
+class _FieldChoice(_Settings):
+    """Which fields of a record hold the text and the provenance domain.
+
+    ``domain_field`` may be dotted (``meta.pile_set_name``); ``domains`` keeps only documents of
+    these domains (all if empty).
+    """
+
+    text_field: str = "text"
+    domain_field: str | None = None
+    domains: tuple[str, ...] = ()
+
+
+class FilesSource(_FieldChoice):
+    """Local files, or folders searched recursively: see `benchmark.data.files` for formats."""
+
+    files: tuple[Path, ...] = Field(min_length=1)
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | Path) else value
+
+
+class HubSource(_FieldChoice):
+    """A data set as ``datasets.load_dataset`` takes it, streamed unless told otherwise."""
+
+    dataset: str
+    name: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    data_files: tuple[str, ...] | None = None
+    streaming: bool = True
+    max_documents: PositiveInt | None = None
+
+
+def _expand_name(value: Any) -> Any:
+    """A plain string names an embedded corpus or else an existing file or folder."""
+    if not isinstance(value, str | Path):
+        return value
+    corpora = load_catalogue().corpora
+    if str(value) in corpora:
+        return {"embedded": str(value)}
+    if Path(value).exists():
+        return {"files": value}
+    problem = unknown("source", str(value), [*corpora, GENERIC])
+    raise ValueError(f"{problem}, or an existing file or folder")
+
+
+def _kind_of(value: Any) -> str | None:
+    """The key that tells the kinds of source apart, of raw or validated input."""
+    kinds = ("embedded", "files", "dataset", "mixture")
+    if isinstance(value, dict):
+        return next((kind for kind in kinds if kind in value), None)
+    return next((kind for kind in kinds if hasattr(value, kind)), None)
+
+
+def _by_kind(kinds: str) -> Discriminator:
+    return Discriminator(
+        _kind_of,
+        custom_error_type="source_kind",
+        custom_error_message=f"a source is a name, a path or has one of the keys {kinds}",
+    )
+
+
+_Single = (
+    Annotated[EmbeddedSource, Tag("embedded")]
+    | Annotated[FilesSource, Tag("files")]
+    | Annotated[HubSource, Tag("dataset")]
+)
+SingleSource = Annotated[
+    _Single, _by_kind("embedded, files, dataset"), BeforeValidator(_expand_name)
+]
+
+
+class MixturePart(_Settings):
+    """One domain of a mixture.
+
+    ``megabytes`` of UTF-8 text are taken: of an embedded corpus a uniform sample of its documents
+    of about that size, of any other source (whose size nobody knows) the first documents.
+    """
+
+    source: SingleSource
+    megabytes: PositiveFloat | None = None
+
+
+class MixtureSource(_Settings):
+    """Several sources one after the other; the name of a part is its provenance domain."""
+
+    mixture: dict[str, MixturePart] = Field(min_length=1)
+
+
+def _expand_mixture(value: Any) -> Any:
+    return builtin_generic() if value == GENERIC else _expand_name(value)
+
+
+Source = Annotated[
+    _Single | Annotated[MixtureSource, Tag("mixture")],
+    _by_kind("embedded, files, dataset, mixture"),
+    BeforeValidator(_expand_mixture),
+]
+
+_SOURCE: TypeAdapter[EmbeddedSource | FilesSource | HubSource | MixtureSource] = TypeAdapter(Source)
+
+
+def builtin_generic() -> MixtureSource:
+    """The mixture called ``generic``: embedded corpora without their held-out slices."""
+    return MixtureSource(
+        mixture={
+            name: MixturePart(
+                source=EmbeddedSource(embedded=name, part="train"), megabytes=megabytes
+            )
+            for name, megabytes in load_catalogue().generic.items()
+        }
+    )
+
+
+def parse_source(value: object) -> EmbeddedSource | FilesSource | HubSource | MixtureSource:
+    """A source from what a user wrote (name, path or mapping); raises `UserError`."""
+    try:
+        return _SOURCE.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["source", *(str(part) for part in first["loc"])])
+        raise UserError(f"{key}: {first['msg']} (got {first['input']!r})") from None
+
+
+class DataConfig(_Settings):
+    """The generic corpus and how text becomes rows.
+
+    ``width`` tokens a row; ``examples``: ``first`` keeps the first row of each document,
+    ``chunks`` every consecutive one; pieces under ``min_tokens`` tokens are dropped;
+    ``generic_valid`` rows are set aside for measuring forgetting and never trained on.
+    """
+
+    generic: Source = Field(default_factory=builtin_generic)
+    tokenizer: str = Field(default="bytes", min_length=1)
+    width: int = Field(default=128, ge=2)
+    examples: Literal["first", "chunks"] = "chunks"
+    min_tokens: PositiveInt = 16
+    generic_valid: PositiveInt = 500
+
+    @model_validator(mode="after")
+    def _pieces_fit(self) -> DataConfig:
+        if self.min_tokens > self.width:
+            raise ValueError(
+                f"min_tokens {self.min_tokens} is more than width {self.width}: "
+                f"choose min_tokens between 1 and {self.width}"
+            )
+        return self
+
+
+class TargetConfig(_Settings):
+    """The target domain and the rows of its train, valid and test samples."""
+
+    source: Source
+    train: PositiveInt = 2000
+    valid: PositiveInt = 500
+    test: PositiveInt = 1000

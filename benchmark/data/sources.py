@@ -1,0 +1,144 @@
+"""One stream of documents, one fingerprint and one description for every kind of source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from tarfile import TarError
+from typing import Any
+
+from benchmark.data.catalogue import load_catalogue
+from benchmark.data.config import (
+    EmbeddedSource,
+    FilesSource,
+    HubSource,
+    MixturePart,
+    MixtureSource,
+)
+from benchmark.data.fetch import package_file
+from benchmark.data.files import files_fingerprint, read_files
+from benchmark.data.hub import hub_fingerprint, read_hub
+from benchmark.data.readers import READER_VERSION, READERS
+from benchmark.data.text import Document, clean_documents, uniform_hash, without_duplicates
+from benchmark.errors import UserError
+
+AnySource = EmbeddedSource | FilesSource | HubSource | MixtureSource
+
+
+def read_source(source: AnySource, cache: Path) -> Iterator[Document]:
+    """Cleaned, non-empty documents in a fixed order, as a stream.
+
+    Exact duplicates are skipped in embedded corpora only, where remembering them is cheap.
+    Raises `UserError` for whatever is missing or unreadable.
+    """
+    match source:
+        case EmbeddedSource():
+            return _read_embedded(source, cache)
+        case FilesSource():
+            return clean_documents(read_files(source))
+        case HubSource():
+            return clean_documents(read_hub(source))
+        case MixtureSource():
+            return _read_mixture(source, cache)
+
+
+def source_fingerprint(source: AnySource, cache: Path) -> str:
+    """Digest that changes whenever the source's documents may."""
+    described = json.dumps(_identity(source, cache), sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def describe(source: AnySource) -> str:
+    """The source in one short line, for reports and messages."""
+    match source:
+        case EmbeddedSource(embedded=name, part="all"):
+            return name
+        case EmbeddedSource(embedded=name, part=part):
+            return f"{name} ({part})"
+        case FilesSource(files=files):
+            return ", ".join(str(path) for path in files)
+        case HubSource():
+            return "/".join(filter(None, (source.dataset, source.name, source.split)))
+        case MixtureSource(mixture=parts):
+            return " + ".join(_describe_part(name, part) for name, part in parts.items())
+
+
+def _describe_part(name: str, part: MixturePart) -> str:
+    inner = describe(part.source)
+    shown = name if inner.split(" ")[0] == name else f"{name}: {inner}"
+    return shown if part.megabytes is None else f"{shown} {part.megabytes:g} MB"
+
+
+def _identity(source: AnySource, cache: Path) -> dict[str, Any]:
+    match source:
+        case EmbeddedSource(embedded=name):
+            catalogue = load_catalogue()
+            corpus = catalogue.corpora[name]
+            return {
+                "package": catalogue.packages[corpus.package].sha256,
+                "reader": f"{corpus.reader} {READER_VERSION}",
+                "part": source.part,
+                "held_out_share": corpus.held_out_share,
+            }
+        case FilesSource():
+            choice = source.model_dump(mode="json", exclude={"files"})
+            return choice | {"content": files_fingerprint(source.files, cache)}
+        case HubSource():
+            choice = source.model_dump(mode="json", exclude={"streaming"})
+            return choice | {"content": hub_fingerprint(source, cache)}
+        case MixtureSource(mixture=parts):
+            return {
+                "parts": [
+                    [name, part.megabytes, _thinning(part), _identity(part.source, cache)]
+                    for name, part in parts.items()
+                ]
+            }
+
+
+def _read_embedded(source: EmbeddedSource, cache: Path) -> Iterator[Document]:
+    corpus = load_catalogue().corpora[source.embedded]
+    package = package_file(source.embedded, cache)
+    try:
+        for document in without_duplicates(clean_documents(READERS[corpus.reader](package))):
+            held_out = uniform_hash(document.text, "held-out") < corpus.held_out_share
+            if source.part == "all" or held_out == (source.part == "held_out"):
+                yield document
+    except (OSError, zipfile.BadZipFile, TarError) as error:
+        raise UserError(f"{package}: cannot be read: {error}") from error
+
+
+def _read_mixture(source: MixtureSource, cache: Path) -> Iterator[Document]:
+    for name, part in source.mixture.items():
+        for document in _read_part(part, cache):
+            yield Document(document.text, name)
+
+
+def _read_part(part: MixturePart, cache: Path) -> Iterator[Document]:
+    documents = read_source(part.source, cache)
+    share = _thinning(part)
+    if share is not None:
+        return (d for d in documents if uniform_hash(d.text, "mixture") < share)
+    if part.megabytes is not None:
+        return _first_megabytes(documents, part.megabytes)
+    return documents
+
+
+def _thinning(part: MixturePart) -> float | None:
+    """Share of an embedded corpus' documents to keep; None if all or the first ones are taken."""
+    if part.megabytes is None or not isinstance(part.source, EmbeddedSource):
+        return None
+    corpus = load_catalogue().corpora[part.source.embedded]
+    sizes = {"all": 1.0, "held_out": corpus.held_out_share, "train": 1 - corpus.held_out_share}
+    return min(1.0, part.megabytes / (corpus.megabytes * sizes[part.source.part]))
+
+
+def _first_megabytes(documents: Iterator[Document], megabytes: float) -> Iterator[Document]:
+    taken = 0
+    for document in documents:
+        taken += len(document.text.encode())
+        if taken > megabytes * 1e6:
+            return
+        yield document

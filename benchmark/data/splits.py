@@ -1,0 +1,145 @@
+"""Which rows go into which split, without a text in two of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.data.dedup import RowSet, blocks, scramble
+from benchmark.data.rows import RowStore
+from benchmark.errors import UserError
+
+SPLIT_SEED = 0
+TARGET_SPLITS = ("test", "valid", "train")
+"""In the order in which they choose their rows."""
+
+GENERIC_VALID = "generic_valid"
+FIRST_CANDIDATES = 4
+MOST_CANDIDATES = 256
+"""Candidate rows looked at, per row asked for, when setting generic rows aside."""
+
+Integers = npt.NDArray[np.integer[Any]]
+
+
+@dataclass
+class Split:
+    """Chosen rows of a store, and repeated rows left out on the way.
+
+    ``repeated`` counts them by the split that holds the row already.
+    """
+
+    positions: list[int] = field(default_factory=list)
+    repeated: Counter[str] = field(default_factory=Counter)
+
+    def take(self, store: RowStore, position: int, name: str, seen: RowSet) -> None:
+        """Add a row, unless a split has it already."""
+        holder = seen.add(store.tokens[position], name)
+        if holder is None:
+            self.positions.append(position)
+        else:
+            self.repeated[holder] += 1
+
+
+def split_target(store: RowStore, sizes: dict[str, int], seen: RowSet) -> dict[str, Split]:
+    """Disjoint splits of whole sections in a fixed shuffled order; test chooses first.
+
+    ``seen`` collects the rows of all splits. Raises `UserError` if there are too few distinct
+    rows, naming the split that is short.
+    """
+    starts = np.flatnonzero(np.diff(store.sections, prepend=-1))
+    ends = np.append(starts[1:], len(store))
+    order = np.random.Generator(np.random.Philox(key=SPLIT_SEED)).permutation(len(starts))
+    sections = ((int(starts[i]), int(ends[i])) for i in order)
+    splits: dict[str, Split] = {}
+    for name in TARGET_SPLITS:
+        splits[name] = _fill(store, sections, name, sizes[name], seen)
+        if len(splits[name].positions) < sizes[name]:
+            raise _too_few(store, name, sizes, len(splits[name].positions), len(seen))
+    return splits
+
+
+def _fill(
+    store: RowStore, sections: Iterator[tuple[int, int]], name: str, size: int, seen: RowSet
+) -> Split:
+    """Take sections until there are ``size`` rows; what is left of the last one stays unused."""
+    split = Split()
+    while len(split.positions) < size:
+        section = next(sections, None)
+        if section is None:
+            break
+        for position in range(*section):
+            split.take(store, position, name, seen)
+            if len(split.positions) == size:
+                break
+    return split
+
+
+def _too_few(
+    store: RowStore, name: str, sizes: dict[str, int], available: int, distinct: int
+) -> UserError:
+    asked = ", ".join(f"{split} {sizes[split]}" for split in TARGET_SPLITS)
+    return UserError(
+        f"target.{name}: {sizes[name]} rows asked, {available} available: source "
+        f"{store.meta.source} has {len(store)} rows, {distinct} after removing duplicates "
+        f"(asked: {asked}); lower {name}, valid or test, or give a larger source"
+    )
+
+
+@dataclass
+class SetAside:
+    """Generic rows set aside, and the bound under which scrambled sections are kept out."""
+
+    split: Split = field(default_factory=Split)
+    bound: int = 0
+
+    def keeps_out(self, sections: Integers) -> npt.NDArray[np.bool_]:
+        """Which rows, given their sections, belong to a section that was set aside from."""
+        return scramble(sections) < np.uint64(self.bound)
+
+
+def set_aside(store: RowStore, size: int, seen: RowSet) -> SetAside:
+    """Choose ``size`` rows of the generic corpus, by whole sections, that no split has.
+
+    Sections are taken in the order of a fixed shuffle of their numbers, which needs no memory
+    for the others. Raises `UserError` if there are too few distinct rows.
+    """
+    aside = SetAside()
+    factor = FIRST_CANDIDATES
+    while len(aside.split.positions) < size:
+        share = min(1.0, factor * size / len(store))
+        upper = min(int(share * 2**64), 2**64 - 1)
+        _take_between(store, aside, upper, size, seen)
+        if len(aside.split.positions) < size and (share == 1.0 or factor >= MOST_CANDIDATES):
+            raise UserError(
+                f"data.generic_valid: {size} rows asked, {len(aside.split.positions)} available: "
+                f"source {store.meta.source} has {len(store)} rows, too many of them equal to "
+                f"each other or to the target; lower generic_valid or give a larger source"
+            )
+        factor *= 2
+    return aside
+
+
+def _take_between(store: RowStore, aside: SetAside, upper: int, size: int, seen: RowSet) -> None:
+    """Take rows of the sections with scrambled numbers from ``aside.bound`` to ``upper``."""
+    positions, ranks = _rows_between(store, aside.bound, upper)
+    for i in np.lexsort((positions, ranks)):
+        if len(aside.split.positions) == size:
+            return
+        aside.split.take(store, int(positions[i]), GENERIC_VALID, seen)
+        aside.bound = int(ranks[i]) + 1
+    aside.bound = upper
+
+
+def _rows_between(store: RowStore, lower: int, upper: int) -> tuple[Integers, Integers]:
+    positions, ranks = [], []
+    for block in blocks(len(store), 1):
+        rank = scramble(store.sections[block])
+        chosen = np.flatnonzero((rank >= np.uint64(lower)) & (rank < np.uint64(upper)))
+        positions.append(block.start + chosen)
+        ranks.append(rank[chosen])
+    return np.concatenate(positions), np.concatenate(ranks)

@@ -1,0 +1,47 @@
+"""The rows of one split: an index into a store."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.data.rows import RowStore
+
+Integers = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class RowView:
+    """Some rows of a store, numbered from 0; nothing is read before it is asked for.
+
+    ``fingerprint`` is a digest of the store's content and of which rows these are.
+    """
+
+    store: RowStore
+    index: Integers
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def tokens(self, positions: Integers) -> npt.NDArray[np.int64]:
+        """Tokens ``[k, width]`` of the rows at ``positions [k]``."""
+        return self.store.tokens[self.index[positions]].astype(np.int64)
+
+    def domains(self, positions: Integers) -> npt.NDArray[np.int64]:
+        """Provenance domains ``[k]`` as indices into `domain_names`."""
+        return self.store.domains[self.index[positions]].astype(np.int64)
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """Names of the store's domains, also of those without a row in this view."""
+        return self.store.meta.domain_names
+
+
+def view_fingerprint(store: RowStore, index_sha256: str) -> str:
+    """Digest of a store's content and of the bytes of an index into it."""
+    return hashlib.sha256(f"{store.meta.content_hash} {index_sha256}".encode()).hexdigest()
