@@ -1,0 +1,65 @@
+"""Figures of a study: final losses, training curves, and loss against cost."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib import style as mpl_style
+from matplotlib.figure import Figure
+
+from benchmark.errors import UserError
+from benchmark.report.cost_figure import cost_figure
+from benchmark.report.curves_figure import curves_figure
+from benchmark.report.final_figure import final_figure
+from benchmark.report.inputs import StudyResults, load_results
+from benchmark.report.style import RC
+
+FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
+    "final": final_figure,
+    "curves": curves_figure,
+    "cost": cost_figure,
+}
+# What would differ from one making to the next, or from one machine to the next.
+UNDATED = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def write_figures(results: Path) -> list[Path]:
+    """Write every figure as PNG and PDF into ``results/figures``.
+
+    Raises:
+        UserError: no run of the study has ended, or the folder cannot be written.
+    """
+    study_results = load_results(results)
+    files = []
+    with mpl_style.context(["default", RC]):
+        for name, draw in FIGURES.items():
+            figure = draw(study_results)
+            folder = results / "figures"
+            files += [_publish(figure, folder / f"{name}.{ending}") for ending in UNDATED]
+    return files
+
+
+def _publish(figure: Figure, file: Path) -> Path:
+    """Save a figure aside and rename it, so that a reader never sees half of one."""
+    ending = file.suffix.removeprefix(".")
+    temporary = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            figure.savefig(stream, format=ending, metadata=UNDATED[ending])
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"{file}: cannot be written: {error.strerror}") from error
+    return file

@@ -1,0 +1,119 @@
+"""What the figures share: grids of panels, one a (model, target), their points and legend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.records import STAGES
+from benchmark.report.blocks import STAGE_NAMES
+from benchmark.report.inputs import StudyResults
+from benchmark.report.style import GREY, Style, wrapped
+
+NAMES_IN_A_NOTE = 2
+
+
+def panel_grid(
+    panels: int, columns: int, panel_size: tuple[float, float], margin: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """A figure with this many panels (inches each) and margins for what surrounds them."""
+    rows = math.ceil(panels / columns)
+    width, height = panel_size
+    size = (columns * width + margin[0], rows * height + margin[1])
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, number + 1) for number in range(panels)]
+
+
+def columns_for(panels: int) -> int:
+    """How many panels stand side by side so that the last row is full or nearly so."""
+    return 2 if panels == 4 else min(panels, 3)
+
+
+def of_pair(frame: pd.DataFrame, model: str, target: str) -> pd.DataFrame:
+    """The rows of one (model, target)."""
+    return frame[(frame["model"] == model) & (frame["target"] == target)]
+
+
+def title_panel(
+    axes: Axes, results: StudyResults, model: str, target: str, beyond: Sequence[str] = ()
+) -> None:
+    """Name the target, the model where there are several, and what the axis leaves out."""
+    text = target if len(results.study.models) == 1 else f"{target}, {model}"
+    axes.set_title(wrapped(text, 40), loc="left", pad=16 if beyond else 6)
+    if beyond:
+        axes.annotate(
+            _cut_note(beyond),
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0, 5),
+            textcoords="offset points",
+            fontsize=7.5,
+            color=GREY,
+        )
+
+
+def _cut_note(beyond: Sequence[str]) -> str:
+    names = [name if len(name) <= 24 else f"{name[:21]}..." for name in beyond[:NAMES_IN_A_NOTE]]
+    more = len(beyond) - len(names)
+    return f"above the axis: {', '.join(names)}" + (f" and {more} more" if more else "")
+
+
+def say_empty(axes: Axes) -> None:
+    """Mark a panel whose runs have no result."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, "no result", transform=axes.transAxes, ha="center", color=GREY)
+
+
+def draw_point(axes: Axes, x: float, y: float, stage: str, style: Style) -> None:
+    """One run: hollow as trained, filled after fine-tuning."""
+    (point,) = axes.plot([x], [y], linestyle="none", zorder=3, color=style.colour)
+    point.set_marker(style.marker)
+    point.set_markerfacecolor(_inside(stage, style.colour))
+
+
+def legend_below(figure: Figure, handles: list[Line2D]) -> None:
+    """A legend under all panels with as many columns as its names leave room for."""
+    longest = max(len(line) for handle in handles for line in str(handle.get_label()).split("\n"))
+    inches_each = 0.6 + 0.075 * longest
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / inches_each)))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, fontsize=8.5
+    )
+
+
+def method_handle(name: str, style: Style, line: bool) -> Line2D:
+    """Legend entry of a method."""
+    return Line2D(
+        [],
+        [],
+        label=wrapped(name),
+        color=style.colour,
+        marker=style.marker,
+        linestyle=style.line if line else "none",
+    )
+
+
+def stage_handles() -> list[Line2D]:
+    """Legend entries that tell hollow from filled markers."""
+    return [
+        Line2D(
+            [],
+            [],
+            label=STAGE_NAMES[stage],
+            linestyle="none",
+            marker="o",
+            color=GREY,
+            markerfacecolor=_inside(stage, GREY),
+        )
+        for stage in STAGES
+    ]
+
+
+def _inside(stage: str, colour: str) -> str:
+    return "white" if stage == STAGES[0] else colour

@@ -1,0 +1,136 @@
+"""How every figure looks: one colour and marker a method, robust limits, readable axes."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    Locator,
+    LogLocator,
+    NullLocator,
+)
+
+Line = Literal["-", "--", ":", "-."]
+# Okabe and Ito's colour-blind safe colours; their yellow is too faint on white and left out.
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+LINES: tuple[Line, ...] = ("-", "--", ":", "-.")
+GREY = "#555555"
+KNOWN_METHODS = (
+    *("pretraining", "random", "mixing", "target_only", "classifier", "dds", "soba", "anograd"),
+    *("contrastive", "dsir", "crisp", "doremi", "doge", "less", "static_classifier"),
+)
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 5.5,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+    "pdf.fonttype": 42,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn, in every figure."""
+
+    colour: str
+    marker: str
+    line: Line
+
+
+def method_styles(methods: Sequence[str]) -> dict[str, Style]:
+    """The style of each method: by name for known ones, the next free ones for others."""
+    free = count(len(KNOWN_METHODS))
+    numbers = {name: KNOWN_METHODS.index(name) for name in methods if name in KNOWN_METHODS}
+    numbers |= {name: next(free) for name in methods if name not in numbers}
+    return {name: _style(numbers[name]) for name in methods}
+
+
+def _style(number: int) -> Style:
+    colours = len(COLOURS)
+    return Style(
+        colour=COLOURS[number % colours],
+        marker=MARKERS[number % len(MARKERS)],
+        line=LINES[number // colours % len(LINES)],
+    )
+
+
+def upper_limit(values: Iterable[float]) -> tuple[float, bool]:
+    """Where an axis of losses may end so that most values stay readable, and if it cuts any.
+
+    Left out is a value that is not finite, or further above the third quartile than both one and
+    a half times the range of the lower three quarters and a fifth of the quartile itself.
+    """
+    everything = np.asarray(list(values), dtype=float)
+    finite = everything[np.isfinite(everything)]
+    if finite.size == 0:
+        return math.nan, bool(everything.size)
+    lowest, third = finite.min(), np.quantile(finite, 0.75, method="lower")
+    fence = third + max(1.5 * (third - lowest), 0.2 * third)
+    limit = float(finite[finite <= fence].max())
+    return limit, bool((everything > limit).any() or finite.size < everything.size)
+
+
+def power_of_thousand(values: Iterable[float]) -> int:
+    """The exponent of 10 in whose unit these positive values read best, a multiple of 3."""
+    largest = max((value for value in values if math.isfinite(value)), default=1.0)
+    return 3 * math.floor(math.log10(largest) / 3) if largest > 0 else 0
+
+
+def label_flops(axes: Axes, words: str, exponent: int) -> None:
+    """Show FLOPs on the x axis in units of 10^exponent, which the label states."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 10.0**exponent:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(f"{words} ($10^{{{exponent}}}$ FLOPs)" if exponent else f"{words} (FLOPs)")
+
+
+def use_log_axis(axes: Axes, values: Iterable[float]) -> None:
+    """A logarithmic x axis around these positive values with few, round ticks."""
+    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    if not positive:
+        return
+    low, high = min(positive) / 1.25, max(positive) * 1.25
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(_log_locator(low, high))
+
+
+def _log_locator(low: float, high: float) -> Locator:
+    if high / low < 20:
+        first = 10.0 ** math.floor(math.log10(low))
+        subs = (1, 1.5, 2, 3, 4, 6) if high / low < 5 else (1, 2, 3, 5)
+        ticks = [first * power * sub for power in (1, 10, 100) for sub in subs]
+        return FixedLocator([tick for tick in ticks if low <= tick <= high])
+    return LogLocator(subs=(1.0, 3.0) if high / low < 1000 else (1.0,), numticks=6)
+
+
+def wrapped(name: str, width: int = 24) -> str:
+    """A long name on several lines, broken after underscores where there are any."""
+    spaced = textwrap.wrap(name.replace("_", "_ "), width)
+    return "\n".join(line.replace("_ ", "_") for line in spaced)
+
+
+def in_order(styles: Mapping[str, Style], names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that have a style, in the order of the styles."""
+    present = set(names)
+    return [name for name in styles if name in present]
