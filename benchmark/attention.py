@@ -28,7 +28,7 @@ class _TangentAttention(torch.autograd.Function):
     """Attention with its derivative along tangents of q, k and v; returns (output, softmax)."""
 
     @staticmethod
-    def forward(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         length, width = q.shape[-2:]
         future = torch.full((length, length), -math.inf, dtype=q.dtype, device=q.device).triu(1)
         scores = torch.baddbmm(future, _flat(q), _flat(k).mT, alpha=1 / math.sqrt(width))
@@ -40,7 +40,7 @@ class _TangentAttention(torch.autograd.Function):
         ctx.save_for_forward(*inputs, output[1])
 
     @staticmethod
-    def jvp(ctx: Any, dq: Tensor, dk: Tensor, dv: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def jvp(ctx: Any, dq: Tensor, dk: Tensor, dv: Tensor) -> tuple[Tensor, Tensor]:
         q, k, v, probability = ctx.saved_tensors
         d_scores = torch.baddbmm(_flat(dq) @ _flat(k).mT, _flat(q), _flat(dk).mT)
         d_scores.mul_(probability).mul_(1 / math.sqrt(q.shape[-1]))

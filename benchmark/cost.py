@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,26 +39,34 @@ class CostMeter:
     """
 
     def __init__(self) -> None:
-        self.parts: Counter[str] = Counter()
+        self.parts: defaultdict[str, float] = defaultdict(float)
         self.seconds = 0.0
         self.examples = 0
         self.target_passes = 0.0
         self._known: dict[str, float] = {}
+        self._open = False
 
     @contextmanager
     def charge(self, part: str, kind: str | None = None) -> Iterator[None]:
         """Charge the work inside to ``part``; work of the same ``kind`` is counted once.
 
-        With ``kind`` None it is counted every time.
+        With ``kind`` None it is counted every time. Inside another charge it is part of that.
         """
+        if self._open:
+            yield
+            return
         known = f"{part}/{kind}"
         start = time.perf_counter()
-        if kind is not None and known in self._known:
-            yield
-        else:
-            with FlopCounterMode(display=False, custom_mapping=_FUSED_CPU_ATTENTION) as counter:
+        self._open = True
+        try:
+            if kind is not None and known in self._known:
                 yield
-            self._known[known] = float(counter.get_total_flops())
+            else:
+                with FlopCounterMode(display=False, custom_mapping=_FUSED_CPU_ATTENTION) as counter:
+                    yield
+                self._known[known] = float(counter.get_total_flops())
+        finally:
+            self._open = False
         self.parts[part] += self._known[known]
         self.seconds += time.perf_counter() - start
 
@@ -96,7 +104,7 @@ class CostMeter:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
-        self.parts = Counter(state["parts"])
+        self.parts = defaultdict(float, state["parts"])
         self.seconds = state["seconds"]
         self.examples = state["examples"]
         self.target_passes = state["target_passes"]

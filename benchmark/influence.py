@@ -63,7 +63,8 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
     exact = sdpa_kernel(SDPBackend.MATH)
     with torch.no_grad(), _without_dropout(model), exact, forward_ad.dual_level():
         losses = per_example_loss(_Functional(model, _duals(parameters_of(model), direction)), rows)
-        return forward_ad.unpack_dual(losses).tangent
+        tangent: Tensor = forward_ad.unpack_dual(losses).tangent
+        return tangent
 
 
 class _Functional(nn.Module):
@@ -75,7 +76,8 @@ class _Functional(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         model, parameters = self._call
-        return functional_call(model, parameters, (rows,))
+        losses: Tensor = functional_call(model, parameters, (rows,))
+        return losses
 
 
 def _duals(point: Direction, direction: Direction) -> dict[str, Tensor]:

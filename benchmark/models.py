@@ -78,7 +78,8 @@ class Block(nn.Module):
         mixed = causal_attention(q, k, v).transpose(1, 2).reshape(n, length, width)
         x = x + self.dropout(self.attention_out(mixed))
         hidden = self.dropout(F.relu(self.mlp_in(self.mlp_norm(x))))
-        return x + self.dropout(self.mlp_out(hidden))
+        out: Tensor = x + self.dropout(self.mlp_out(hidden))
+        return out
 
 
 class Transformer(nn.Module):
@@ -116,7 +117,8 @@ class Transformer(nn.Module):
         x = self.dropout(self.embedding(shifted(rows)) + self.positions[: rows.shape[1]])
         for block in self.blocks:
             x = block(x)
-        return self.norm(x) @ self.embedding.weight.T / math.sqrt(x.shape[2])
+        logits: Tensor = self.norm(x) @ self.embedding.weight.T / math.sqrt(x.shape[2])
+        return logits
 
     def forward(self, rows: Tensor) -> Tensor:
         return cross_entropy(self.logits(rows), rows, rows > 0)
@@ -194,7 +196,7 @@ def _build_huggingface(
     _check_fits(model.config, ids, length, tokenizer, config)
     start = model.config.bos_token_id if id_offset else 0
     model.config.pad_token_id = None
-    return HuggingFaceModel(model.to(torch.get_default_dtype()), id_offset, start or 0)
+    return HuggingFaceModel(model, id_offset, start or 0)
 
 
 def _check_fits(settings: Any, ids: int, length: int, tokenizer: str, config: ModelConfig) -> None:

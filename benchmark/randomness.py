@@ -21,7 +21,7 @@ def generator(*parts: int | str) -> np.random.Generator:
 class EpochOrder:
     """An endless order of ``size`` items, each epoch a fresh permutation, in constant memory.
 
-    The permutation is a four-round Feistel network on the smallest square power of two that
+    The permutation is an eight-round Feistel network on the smallest square power of two that
     holds ``size``, walked until it falls inside: position to item in O(1), nothing stored.
     """
 
@@ -46,7 +46,7 @@ class EpochOrder:
         return items
 
     def _permute(self, positions: np.ndarray, epoch: int) -> np.ndarray:
-        rounds = generator(*self.key, epoch).integers(0, 2**63, size=4, dtype=np.uint64)
+        rounds = generator(*self.key, epoch).integers(0, 2**63, size=8, dtype=np.uint64)
         items = self._feistel(positions.astype(np.uint64), rounds)
         while (outside := items >= self.size).any():
             items[outside] = self._feistel(items[outside], rounds)
@@ -65,4 +65,5 @@ def _mix(x: np.ndarray) -> np.ndarray:
     """The finaliser of splitmix64 (Steele, Lea, Flood 2014): each bit depends on all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    mixed: np.ndarray = x ^ (x >> np.uint64(31))
+    return mixed

@@ -75,7 +75,7 @@ def _own_methods() -> list[type[Baseline]]:
 
 
 def _methods_in(module_name: str) -> list[type[Baseline]]:
-    base = importlib.import_module("baselines.base").Baseline
+    base: type[Baseline] = importlib.import_module("baselines.base").Baseline
     module = importlib.import_module(module_name)
     return [
         value
@@ -88,8 +88,8 @@ def _methods_in(module_name: str) -> list[type[Baseline]]:
 
 
 def _installed_methods() -> list[type[Baseline]]:
-    base = importlib.import_module("baselines.base").Baseline
-    found = []
+    base: type[Baseline] = importlib.import_module("baselines.base").Baseline
+    found: list[type[Baseline]] = []
     for point in entry_points(group=ENTRY_POINTS):
         method = point.load()
         if not (inspect.isclass(method) and issubclass(method, base)):

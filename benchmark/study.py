@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.errors import UserError, unknown, where
 from benchmark.model_config import ModelConfig
 
 Count = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0, lt=10)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
 
 
@@ -126,6 +126,16 @@ class Study(_Config):
             raise ValueError(f"{twice[0]!r} is used twice: give one of them another label")
         return entries
 
+    @model_validator(mode="after")
+    def _targets_fill_a_batch(self) -> Study:
+        for name, target in self.targets.items():
+            if target.train < self.training.batch:
+                raise ValueError(
+                    f"targets.{name}.train: {target.train} rows are fewer than one batch of "
+                    f"{self.training.batch}: raise it or lower training.batch"
+                )
+        return self
+
     def runs(self) -> list[RunSpec]:
         """Every run of the study, in the order in which they are best shown."""
         return [
@@ -201,6 +211,8 @@ def explain(error: ValidationError, model: type[BaseModel], file: Path | str | N
     if first["type"] == "missing":
         return f"{at}is missing"
     message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{at}{message}"
     return f"{at}{message} (got {_brief(first['input'])})"
 
 

@@ -67,11 +67,6 @@ class Task:
         seed: int,
         meter: CostMeter,
     ) -> None:
-        if len(target) < batch_size:
-            raise UserError(
-                f"the target's train sample has {len(target)} rows, fewer than one batch of "
-                f"{batch_size}: raise targets.*.train or lower training.batch"
-            )
         self.model = model
         self.device = next(model.parameters()).device
         self.generic = generic

@@ -190,7 +190,8 @@ class Trainer:
             **self._domain_shares(),
             **figures,
         }
-        self._require_finite(line["valid_loss"], "valid loss")
+        for name in ("valid_loss", "generic_loss"):
+            self._require_finite(line[name], name.replace("_", " "))
         progress.metrics.append(line)
         progress.loss_sum, progress.loss_count = 0.0, 0
         progress.domain_counts = [0] * len(progress.domain_counts)
@@ -209,14 +210,19 @@ class Trainer:
 
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""
+        losses = {
+            "valid_loss": mean_token_loss(self.model, self.data.target_valid),
+            "test_loss": mean_token_loss(self.model, self.data.target_test),
+            "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
+        }
+        for name, value in losses.items():
+            self._require_finite(value, name.replace("_", " "))
         result = StageResult(
             stage=self.progress.stage,
             step=step,
             rule=rule,
-            valid_loss=mean_token_loss(self.model, self.data.target_valid),
-            test_loss=mean_token_loss(self.model, self.data.target_test),
-            generic_loss=mean_token_loss(self.model, self.data.generic_valid),
             cost=self.meter.bill(),
+            **losses,
         )
         self.progress.results.append(result.model_dump())
 

@@ -155,6 +155,7 @@ class RecordedTask(Task):
         return self.generic_rows(self.arrays[f"{self.run}/generic_id"][step][:size])
 
     def target_batch(self, step: int, size: int | None = None, stream: str = "target") -> Batch:
+        assert size in (None, SMALL)
         kind = "meta_specific_id" if stream == "outer" else "specific_id"
         ids = self.arrays[f"{self.run}/{kind}"][step]
         return Batch(rows_of(self.target_pool.tokens(ids)), np.full(len(ids), -1))

@@ -35,9 +35,7 @@ def evaluate(model: Transformer, trajectory: Arrays, which: str) -> float:
         return float(token_share(rows) @ per_example_loss(model, rows)) * NORMALISATION
 
 
-def replay(
-    trajectory: Arrays, run: str, method: Baseline, model: Transformer
-) -> dict[str, list[float]]:
+def replay(trajectory: Arrays, method: Baseline, model: Transformer) -> dict[str, list[float]]:
     """Train on the recorded batches with the real update; the figures that were recorded."""
     optimizer = build_optimizer(list(model.parameters()))
     figures: dict[str, list[float]] = {name: [] for name in ("loss", "specific", "generic", "norm")}
@@ -66,9 +64,7 @@ def assert_same_run(figures: dict[str, list[float]], trajectory: Arrays, run: st
 def test_standard(trajectory: Arrays) -> None:
     model = main_model(trajectory, "init/main/")
     task = RecordedTask(trajectory, "standard", model)
-    figures = replay(
-        trajectory, "standard", Pretraining(task, Pretraining.Hyperparameters()), model
-    )
+    figures = replay(trajectory, Pretraining(task, Pretraining.Hyperparameters()), model)
     assert_same_run(figures, trajectory, "standard")
     np.testing.assert_allclose(figures["loss"], trajectory["standard/generic_loss"], rtol=1e-6)
 
@@ -77,7 +73,7 @@ def test_mixing(trajectory: Arrays) -> None:
     model = main_model(trajectory, "init/main/")
     task = RecordedTask(trajectory, "mixed", model)
     method = Mixing(task, Mixing.Hyperparameters(form="gradient", share=0.1))
-    assert_same_run(replay(trajectory, "mixed", method, model), trajectory, "mixed")
+    assert_same_run(replay(trajectory, method, model), trajectory, "mixed")
 
 
 def recorded(method: type[OnlineSelector], trajectory: Arrays, run: str) -> type[OnlineSelector]:
@@ -113,7 +109,7 @@ def selector_run(
         initial = dict(weight_network(trajectory, f"init/weight_{kind}/", kind).named_parameters())
         for parameter_name, parameter in selector.network.named_parameters():
             parameter.copy_(initial[parameter_name])
-    return selector, replay(trajectory, run, selector, model)
+    return selector, replay(trajectory, selector, model)
 
 
 def assert_same_network(selector: OnlineSelector, trajectory: Arrays, run: str, kind: str) -> None:
@@ -145,7 +141,7 @@ def test_classifier(trajectory: Arrays, kind: str) -> None:
         initial = dict(weight_network(trajectory, f"init/weight_{kind}/", kind).named_parameters())
         for name, parameter in method.network.named_parameters():
             parameter.copy_(initial[name])
-    assert_same_run(replay(trajectory, run, method, model), trajectory, run)
+    assert_same_run(replay(trajectory, method, model), trajectory, run)
     theirs = network_values(trajectory, f"{run}/final_weight/", kind)
     for name, value in method.network.named_parameters():
         torch.testing.assert_close(value.detach(), theirs[name], rtol=0, atol=1e-6)

@@ -1,0 +1,75 @@
+"""Where and with what a run is made, and where things that are not results are kept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmark import __version__
+from benchmark.records import Environment
+
+CACHE_VARIABLE = "ADAPTBENCH_CACHE"
+_PACKAGES = ("torch", "transformers", "datasets", "numpy", "safetensors", "scikit-learn")
+
+
+def cache_folder(given: Path | None = None) -> Path:
+    """The cache: ``given``, else the folder in ADAPTBENCH_CACHE, else one in the user's home."""
+    if given is not None:
+        return given.absolute()
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).absolute() if named else Path.home() / ".cache" / "adaptbench"
+
+
+def describe(device: str, threads: int) -> Environment:
+    """The environment of this process."""
+    commit, dirty = _source_state()
+    return Environment(
+        versions={"python": platform.python_version(), "adaptbench": __version__, **_versions()},
+        commit=commit,
+        dirty=dirty,
+        host=socket.gethostname(),
+        processor=_processor(),
+        device=device,
+        threads=threads,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _source_state() -> tuple[str, bool]:
+    """Commit of the installed source and whether it differs from it; results do not count."""
+    folder = Path(__file__).parent
+    code = ["benchmark", "baselines", "slurm", "pyproject.toml"]
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changes = _git(folder.parent, "status", "--porcelain", "--", *code)
+    except (OSError, subprocess.CalledProcessError):
+        return f"release {__version__}", False
+    return commit, bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

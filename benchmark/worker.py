@@ -1,0 +1,193 @@
+"""One run in one process: ``python -m benchmark.worker < job.json``.
+
+Events go to standard output as JSON lines; everything else that is printed goes to standard
+error. A TERM or INT signal saves a checkpoint before the next step and ends with code 130, and so
+does the end of whoever reads the events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmark.data import PreparedData, open_prepared
+from benchmark.environment import describe
+from benchmark.errors import UserError
+from benchmark.records import RunRecord, StageResult, write_metrics, write_record
+from benchmark.study import RunSpec
+
+STOPPED = 130
+SECONDS_BETWEEN_EVENTS = 0.2
+
+
+class Job(BaseModel):
+    """What a worker is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec: RunSpec
+    prepared: Path
+    results: Path
+    cache: Path
+    device: str
+    threads: int
+
+    def state_folder(self, data: PreparedData) -> Path:
+        """Folder of the run's checkpoint and trained weights."""
+        return self.cache / "runs" / f"{self.spec.run_id}-{data_fingerprint(data)[:8]}"
+
+
+def data_fingerprint(data: PreparedData) -> str:
+    """Digest of the rows of every split."""
+    return hashlib.sha256(json.dumps(data.report.fingerprints).encode()).hexdigest()
+
+
+def data_summary(data: PreparedData) -> dict[str, Any]:
+    """What a record says about its data."""
+    return {"fingerprint": data_fingerprint(data), **data.report.model_dump(mode="json")}
+
+
+class _Events:
+    """The line to the parent; notes when it breaks or when a signal asks to stop."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.stop = False
+        self._last = 0.0
+
+    def send(self, event: str, **values: Any) -> None:
+        try:
+            print(json.dumps({"event": event, **values}), file=self.stream, flush=True)
+        except OSError:
+            self.stop = True
+
+    def step(self, stage: str, step: int, of: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_EVENTS or step == of:
+            self._last = now
+            self.send("step", stage=stage, step=step, of=of, loss=loss)
+
+    def on_signal(self, *_: object) -> None:
+        self.stop = True
+
+
+def main() -> int:
+    """Run the job on standard input; 0 when a record was written, 130 when stopped."""
+    events = _Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, events.on_signal)
+    job = Job.model_validate_json(sys.stdin.read())
+    try:
+        return _work(job, events)
+    except UserError as error:
+        events.send("refused", reason=str(error))
+        return 2
+
+
+def _work(job: Job, events: _Events) -> int:
+    # Imported here so that a bad job is refused at once.
+    from benchmark.training import InterruptedRunError
+
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    data = open_prepared(job.prepared)
+    try:
+        record = _train(job, data, events, started)
+    except InterruptedRunError:
+        events.send("stopped")
+        return STOPPED
+    write_record(job.results, record)
+    events.send("end", status=record.status, reason=record.reason)
+    return 0
+
+
+def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
+    import torch
+
+    from benchmark.checkpoint import model_state, save_checkpoint
+    from benchmark.models import build_model
+    from benchmark.registry import find_method
+    from benchmark.training import DivergedError, Hooks, InterruptedRunError, Trainer
+
+    spec = job.spec
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    model = build_model(
+        spec.model,
+        vocabulary_size=data.vocabulary_size,
+        length=data.width,
+        tokenizer=data.tokenizer,
+        seed=spec.seed,
+    )
+    initial_weights = weights_hash(model)
+    folder = job.state_folder(data)
+    hooks = Hooks(
+        on_step=events.step,
+        on_metrics=lambda lines: write_metrics(job.results, spec.run_id, lines),
+        should_stop=lambda: events.stop,
+    )
+    trainer = Trainer(
+        spec,
+        data,
+        model.to(job.device),
+        find_method(spec.method.method),
+        folder / "checkpoint.safetensors",
+        hooks,
+    )
+    outcome: dict[str, Any]
+    try:
+        outcome = {"status": "done", "stages": trainer.run()}
+    except DivergedError as error:
+        outcome = _failure(trainer, f"{error}; lower the rate", error.step)
+    except (InterruptedRunError, UserError):
+        raise
+    except Exception as error:  # a method's bug must not end the study
+        traceback.print_exc()
+        step = trainer.progress.step
+        outcome = _failure(trainer, f"{type(error).__name__} at step {step}: {error}", step)
+    else:
+        save_checkpoint(folder / "trained.safetensors", trainer.progress.trained_weights)
+        save_checkpoint(folder / "fine_tuned.safetensors", model_state(model))
+    trainer.checkpoint.unlink(missing_ok=True)
+    return RunRecord(
+        run_id=spec.run_id,
+        key=spec.key,
+        protocol=spec.protocol,
+        spec=spec,
+        data=data_summary(data),
+        parameters=sum(p.numel() for p in model.parameters()),
+        initial_weights=initial_weights,
+        environment=describe(job.device, job.threads),
+        started=started,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **outcome,
+    )
+
+
+def _failure(trainer: Any, reason: str, step: int) -> dict[str, Any]:
+    """A failed run keeps the results of the stages that it finished."""
+    finished = [StageResult.model_validate(result) for result in trainer.progress.results]
+    return {"status": "failed", "reason": reason, "failed_at_step": step, "stages": finished}
+
+
+def weights_hash(model: Any) -> str:
+    """SHA-256 of all parameters, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.named_parameters()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What must be quick: importing, helping."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import CommandLine
+
+HEAVY = ("torch", "transformers", "datasets", "pandas", "matplotlib", "sklearn")
+
+
+@pytest.mark.parametrize("package", ["benchmark", "baselines", "slurm", "benchmark.cli"])
+def test_imports_are_light(package: str) -> None:
+    code = f"import sys, {package}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_help_is_quick(adaptbench: CommandLine) -> None:
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        result = adaptbench("--help")
+        seconds.append(time.perf_counter() - start)
+        assert result.returncode == 0
+        assert "run" in result.stdout
+    assert min(seconds) < 0.5
+
+
+def test_list_names_everything(adaptbench: CommandLine) -> None:
+    result = adaptbench("list")
+    assert result.returncode == 0, result.stderr
+    for name in ("dds", "pretraining", "paper", "medical_hpo", "mini"):
+        assert name in result.stdout

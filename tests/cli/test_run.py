@@ -1,0 +1,211 @@
+"""The main job through the command line: run, find done, add, interrupt, kill, fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CommandLine
+
+WriteStudy = Callable[[dict[str, Any]], Path]
+
+
+def records(folder: Path, study: str = "tiny") -> dict[str, dict[str, Any]]:
+    files = (folder / "results" / study / "runs").glob("*/record.json")
+    return {file.parent.name: json.loads(file.read_text()) for file in files}
+
+
+def losses(folder: Path, study: str = "tiny") -> dict[str, list[Any]]:
+    """Every loss of every run, and its whole bill but for the seconds."""
+    found = {}
+    for run_id, record in records(folder, study).items():
+        for stage in record["stages"]:
+            stage["cost"].pop("seconds")
+        metrics = folder / "results" / study / "runs" / run_id / "metrics.jsonl"
+        lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+        found[run_id] = [record["stages"], [{**line, "seconds": 0} for line in lines]]
+    return found
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def long_study(content: dict[str, Any]) -> dict[str, Any]:
+    """Two runs of some seconds each, with many checkpoints."""
+    training = content["training"] | {"steps": 400, "evaluate_every": 20}
+    return content | {"training": training}
+
+
+def test_run_then_find_done_then_add(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    first = adaptbench("run", write_study(content), "--jobs", "2")
+    assert first.returncode == 0, first.stderr
+    assert "2 run now" in first.stderr
+    assert "pretraining" in first.stdout
+    made = records(adaptbench.folder)
+    assert {record["status"] for record in made.values()} == {"done"}
+    assert len({record["initial_weights"] for record in made.values()}) == 1
+    results = adaptbench.folder / "results" / "tiny"
+    for name in ("table.md", "table.csv", "table.tex", "study.json"):
+        assert (results / name).stat().st_size > 0
+    assert {file.suffix for file in (results / "figures").iterdir()} == {".png", ".pdf"}
+
+    again = adaptbench("run", write_study(content))
+    assert again.returncode == 0
+    assert "0 run now, 2 found done" in again.stderr
+    assert again.stdout == first.stdout
+    assert records(adaptbench.folder) == made
+
+    more = write_study(content | {"methods": [*content["methods"], "random"]})
+    added = adaptbench("run", more)
+    assert "1 run now, 2 found done" in added.stderr
+    now = records(adaptbench.folder)
+    assert len(now) == 3
+    assert all(now[run_id] == record for run_id, record in made.items())
+
+
+def test_jobs_and_order_change_no_bit(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    adaptbench("run", write_study(content), "--jobs", "2")
+    adaptbench("run", write_study(content), "--jobs", "1", "--results", "other")
+    together = losses(adaptbench.folder)
+    (adaptbench.folder / "other").rename(adaptbench.folder / "moved")
+    (adaptbench.folder / "results").rename(adaptbench.folder / "gone")
+    (adaptbench.folder / "moved").rename(adaptbench.folder / "results")
+    assert losses(adaptbench.folder) == together
+
+
+def test_only_chosen_methods_run(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    result = adaptbench("run", write_study(content), "--methods", "target_only")
+    assert result.returncode == 0, result.stderr
+    assert [name.split("-")[2] for name in records(adaptbench.folder)] == ["target_only"]
+    wrong = adaptbench("run", write_study(content), "--methods", "target_onyl")
+    assert wrong.returncode == 2
+    assert "did you mean 'target_only'" in wrong.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_killed_anywhere_goes_on_to_the_same_bits(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy, sent: signal.Signals
+) -> None:
+    file = write_study(long_study(content))
+    folder = adaptbench.folder
+    process = adaptbench.start("run", file, start_new_session=True)
+    wait_for(lambda: list((adaptbench.cache / "runs").glob("*/checkpoint.safetensors")))
+    time.sleep(0.5)
+    os.kill(process.pid, sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if sent == signal.SIGINT else -sent)
+    if sent == signal.SIGINT:
+        assert "run the same command to go on" in err
+        assert "Traceback" not in err
+    assert not any(record["status"] == "failed" for record in records(folder).values())
+
+    resumed = adaptbench("run", file)
+    assert resumed.returncode == 0, resumed.stderr
+    pieces = losses(folder)
+    (folder / "results").rename(folder / "pieces")
+    whole = adaptbench("run", file, "--cache", folder / "fresh")
+    assert whole.returncode == 0, whole.stderr
+    assert losses(folder) == pieces
+
+
+def test_killed_worker_is_reported_and_goes_on(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    import psutil
+
+    file = write_study(long_study(content) | {"methods": ["pretraining"]})
+    process = adaptbench.start("run", file)
+    wait_for(lambda: list((adaptbench.cache / "runs").glob("*/checkpoint.safetensors")))
+    workers = [
+        p for p in psutil.Process(process.pid).children() if "benchmark.worker" in p.cmdline()
+    ]
+    workers[0].kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "killed by signal 9" in err
+    assert records(adaptbench.folder) == {}
+    assert adaptbench("run", file).returncode == 0
+    assert len(records(adaptbench.folder)) == 1
+
+
+def test_divergence_fails_the_run_and_the_study_goes_on(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    hopeless = content["training"] | {"rate": 1e30}
+    file = write_study(content | {"training": hopeless})
+    result = adaptbench("run", file)
+    made = {
+        record["spec"]["method"]["label"]: record for record in records(adaptbench.folder).values()
+    }
+    assert len(made) == 2
+    assert result.returncode == 1
+    for record in made.values():
+        assert record["status"] == "failed"
+        assert record["failed_at_step"] in (1, 2, 3)
+        assert f"loss is nan at step {record['failed_at_step']}" in record["reason"]
+        assert record["reason"] in result.stderr
+    again = adaptbench("run", file)
+    assert again.returncode == 1
+    assert "0 run now" in again.stderr
+    assert next(iter(made.values()))["reason"] in again.stderr
+
+
+def test_changed_data_is_not_mixed_with_old_results(
+    adaptbench: CommandLine,
+    content: dict[str, Any],
+    write_study: WriteStudy,
+    corpus: tuple[Path, Path],
+) -> None:
+    file = write_study(content)
+    assert adaptbench("run", file).returncode == 0
+    before = records(adaptbench.folder)
+    target = corpus[1]
+    target.write_text(target.read_text() + "\n\nOne more paragraph about quite another thing.")
+    result = adaptbench("run", file)
+    assert result.returncode == 2
+    assert "was made with other data" in result.stderr
+    assert records(adaptbench.folder) == before
+
+
+def test_full_disk_loses_nothing(
+    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
+) -> None:
+    """Checkpoints go to a file system of 200 kB; the results are elsewhere."""
+    import subprocess
+
+    file = write_study(content)
+    assert adaptbench("run", file, "--methods", "pretraining").returncode == 0
+    before = records(adaptbench.folder)
+    runs = adaptbench.cache / "runs"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(runs)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
+    try:
+        result = adaptbench("run", file)
+    finally:
+        subprocess.run(["umount", str(runs)], check=True)
+    assert result.returncode == 1
+    assert "checkpoint cannot be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert records(adaptbench.folder) == before
+    assert adaptbench("run", file).returncode == 0
+    assert len(records(adaptbench.folder)) == 2
