@@ -7,43 +7,17 @@ Defaults: keeps 10%, as the static classifier filter does. Charged for: training
 
 from __future__ import annotations
 
-from typing import Annotated
+import numpy as np
 
-from pydantic import Field
-
-from baselines.base import Baseline, Choice, Hyperparameters
-from benchmark.errors import UserError
-from benchmark.randomness import EpochOrder
-from benchmark.task import Batch, Task
+from baselines.static_selection import StaticSelection
 
 
-class RandomHyperparameters(Hyperparameters):
-    """Settings of random."""
-
-    keep: Annotated[float, Field(gt=0, le=1), Choice((0.03, 0.1, 0.3))] = 0.1
-
-
-class RandomSubset(Baseline):
+class RandomSubset(StaticSelection):
     """A uniform subset of the generic corpus."""
 
     name = "random"
     summary = "a uniform subset of the size that a filter keeps"
-    Hyperparameters = RandomHyperparameters
 
-    def __init__(self, task: Task, hyperparameters: RandomHyperparameters) -> None:
-        super().__init__(task, hyperparameters)
-        corpus = len(task.generic)
-        kept = int(corpus * hyperparameters.keep)
-        if kept < task.batch_size:
-            raise UserError(
-                f"random: keep {hyperparameters.keep} of {corpus} generic rows is less than "
-                f"one batch of {task.batch_size}: raise keep"
-            )
-        # The front of a shuffled order is a uniform subset, known without storing it.
-        self._subset = EpochOrder(corpus, task.seed, "random subset")
-        self._order = EpochOrder(kept, task.seed, "random order")
-
-    def batch(self, step: int) -> Batch:
-        size = self.task.batch_size
-        places = self._order.items(step * size, size)
-        return self.task.generic_rows(self._subset.look_up(places))
+    def choose(self) -> np.ndarray:
+        rng = self.task.rng(0, "random subset")
+        return np.asarray(rng.choice(len(self.task.generic), self.kept_count, replace=False))
