@@ -251,7 +251,7 @@ def _results_of(study: str, results: Path) -> Path:
 
 def _report(outcome: Outcome, results: Path) -> None:
     if outcome.found or outcome.done or outcome.failed:
-        _write_report(results)
+        (_write_report if _is_stale(results) else _print_table)(results)
     found = f", {len(outcome.found)} found done" if outcome.found else ""
     _say(f"{len(outcome.done)} run now{found}, {len(outcome.failed)} failed; {results}")
     for run_id, reason in {**outcome.failed, **outcome.died}.items():
@@ -262,10 +262,25 @@ def _report(outcome: Outcome, results: Path) -> None:
         raise typer.Exit(1)
 
 
+def _is_stale(results: Path) -> bool:
+    """Whether a record is newer than the tables and figures."""
+    written = [results / "table.md", results / "figures" / "final.png"]
+    if not all(file.exists() for file in written):
+        return True
+    records = [file.stat().st_mtime for file in results.glob("runs/*/record.json")]
+    return max(records) > min(file.stat().st_mtime for file in written)
+
+
 def _write_report(results: Path) -> None:
     from benchmark.report.figures import write_figures
-    from benchmark.report.tables import terminal_table, write_tables
+    from benchmark.report.tables import write_tables
 
     written = [*write_tables(results), *write_figures(results)]
-    console.print(terminal_table(results))
+    _print_table(results)
     _say("written: " + ", ".join(str(file) for file in written))
+
+
+def _print_table(results: Path) -> None:
+    from benchmark.report.tables import terminal_table
+
+    console.print(terminal_table(results))

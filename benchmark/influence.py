@@ -67,6 +67,22 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
         return tangent
 
 
+def hessian_product(
+    model: nn.Module, rows: Tensor, weights: Tensor, direction: Direction
+) -> dict[str, Tensor]:
+    """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``: the gradient's derivative along ``u``.
+
+    Forward mode over one backward pass. ``rows`` ``[n, T]``, ``weights`` ``[n]``.
+    """
+    point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
+    exact = sdpa_kernel(SDPBackend.MATH)
+    with _without_dropout(model), exact, forward_ad.dual_level():
+        loss = weights @ per_example_loss(_Functional(model, _duals(point, direction)), rows)
+        gradients = torch.autograd.grad(loss, list(point.values()))
+        tangents = [forward_ad.unpack_dual(value).tangent.detach() for value in gradients]
+    return dict(zip(point, tangents, strict=True))
+
+
 class _Functional(nn.Module):
     """The model with other parameters, as a module of its own."""
 

@@ -6,6 +6,7 @@ and keeps no reference to where it came from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +67,7 @@ class Task:
         steps: int,
         seed: int,
         meter: CostMeter,
+        learning_rate: Callable[[int], float],
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
@@ -76,6 +78,7 @@ class Task:
         self.steps = steps
         self.seed = seed
         self.meter = meter
+        self.learning_rate = learning_rate
         self._target = torch.from_numpy(target).to(self.device)
         self._generic_order = EpochOrder(len(generic), seed, "generic")
 

@@ -96,6 +96,7 @@ class Trainer:
             steps=spec.training.steps,
             seed=spec.seed,
             meter=self.meter,
+            learning_rate=self._learning_rate,
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
@@ -131,13 +132,16 @@ class Trainer:
             self._stop_if_asked()
             with self.meter.charge("selection", method.step_kind(step)):
                 batch = method.batch(step)
-            rate = inverse_square_root(step, settings.rate, settings.warmup)
-            self._update(batch, rate, settings.steps)
+            self._update(batch, self._learning_rate(step), settings.steps)
             with self.meter.charge("selection", "observe"):
                 figures = method.observe(step)
             if self._due(settings.evaluate_every, settings.steps):
                 self._evaluate(figures)
                 self._save()
+
+    def _learning_rate(self, step: int) -> float:
+        settings = self.spec.training
+        return inverse_square_root(step, settings.rate, settings.warmup)
 
     def _fine_tune(self) -> None:
         settings, progress = self.spec.fine_tuning, self.progress

@@ -121,7 +121,9 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
 
     spec = job.spec
     torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if job.device != "cpu" or job.threads > 1:
+        # A single CPU thread has one order of summation anyway, and this imports a compiler.
+        torch.use_deterministic_algorithms(True, warn_only=True)
     model = build_model(
         spec.model,
         vocabulary_size=data.vocabulary_size,

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.base import Baseline, Choice, Hyperparameters, LogUniform
 from baselines.bilevel.weight_network import (
@@ -50,10 +50,12 @@ class OnlineSelector(Baseline):
         seed = task.derived_seed("weight network")
         self.network = build_network(hyperparameters.network, task.vocabulary_size, seed)
         self.network.to(task.device)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=hyperparameters.network_rate
-        )
+        self.optimizer = torch.optim.Adam(self.learned(), lr=hyperparameters.network_rate)
         self._figures: dict[str, float] = {}
+
+    def learned(self) -> list[nn.Parameter]:
+        """What the outer update trains."""
+        return list(self.network.parameters())
 
     def batch(self, step: int) -> Batch:
         big = self.task.big_batch(step, self.hyperparameters.downsampling)
@@ -83,14 +85,13 @@ class OnlineSelector(Baseline):
         """One update of the weight network."""
         rows = big.rows[self.sub_batch(step, big, chosen)]
         target = self.task.target_batch(step, stream="outer").rows
-        for parameter, gradient in zip(
-            self.network.parameters(), self.outer_gradient(step, rows, target), strict=True
-        ):
+        gradients = self.outer_gradient(step, rows, target)
+        for parameter, gradient in zip(self.learned(), gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
 
     def outer_gradient(self, step: int, rows: Tensor, target: Tensor) -> list[Tensor]:
-        """Gradient of the target loss with respect to the weight network's parameters.
+        """Gradient of the outer objective with respect to :meth:`learned`.
 
         The influences of ``rows`` ``[n, T]`` along ``u`` are the cotangent that the network's
         weights are pulled back with; ``target`` ``[m, T]`` are rows of the target sample.
@@ -99,11 +100,7 @@ class OnlineSelector(Baseline):
         direction, scale = self.direction(step, rows, weights.detach(), target)
         pulls = influence(self.task.model, rows, direction) * scale
         self._figures["outer_gradient_pull"] = float((weights.detach() * pulls).sum())
-        return self._pull_back(weights, pulls)
-
-    def _pull_back(self, weights: Tensor, pulls: Tensor) -> list[Tensor]:
-        parameters = list(self.network.parameters())
-        return list(torch.autograd.grad(weights, parameters, grad_outputs=pulls))
+        return list(torch.autograd.grad(weights, self.learned(), grad_outputs=pulls))
 
     def weigh(self, rows: Tensor) -> Tensor:
         """Weights of the examples in the inner loss, with a graph: ``[n, T] -> [n]``."""

@@ -216,14 +216,6 @@ def test_rows_beside_generic_valid_are_not_trained_on(cache: Path, write_jsonl: 
     assert documents[0] | documents[1] == set(range(100))
 
 
-def test_no_generic_rows_set_aside(cache: Path, write_jsonl: WriteJsonl) -> None:
-    generic = write_jsonl("generic.jsonl", sentences(100))
-    target = write_jsonl("target.jsonl", sentences(90, seed=1))
-    prepared = prepare_files(generic, target, cache, {"generic_valid": 0})
-    assert len(prepared.generic_valid) == 0
-    assert len(prepared.generic) == 100
-
-
 def test_the_generic_store_is_shared_and_the_result_cached(
     cache: Path, write_jsonl: WriteJsonl
 ) -> None:
@@ -294,18 +286,18 @@ def test_corpora_whose_rows_are_all_duplicates(cache: Path, write_jsonl: WriteJs
         prepare_files(same, good, cache)
 
 
-def test_a_generic_corpus_that_is_the_evaluation_sample(
-    cache: Path, write_jsonl: WriteJsonl
-) -> None:
+def test_a_generic_corpus_of_held_out_rows_only(cache: Path, write_jsonl: WriteJsonl) -> None:
     texts = sentences(30)
     target = write_jsonl("target.jsonl", texts)
-    generic = write_jsonl("generic.jsonl", texts)
     sizes = {"train": 1, "valid": 10, "test": 19}
-    prepared = prepare_files(generic, target, cache, {"generic_valid": 0}, sizes)
-    assert rows_of(prepared.generic) == rows_of(prepared.target_train)
-    write_jsonl("generic.jsonl", [text for text in texts if _is_evaluated(text, prepared)])
-    with pytest.raises(UserError, match=r"data\.generic: source .*none of which is left"):
-        prepare_files(generic, target, cache, {"generic_valid": 0}, sizes)
+    prepared = prepare_files(
+        write_jsonl("other.jsonl", sentences(99, seed=3)), target, cache, {}, sizes
+    )
+    held_out = [text for text in texts if _is_evaluated(text, prepared)]
+    assert len(held_out) == 29
+    generic = write_jsonl("generic.jsonl", held_out)
+    with pytest.raises(UserError, match=r"data\.generic_valid: 20 rows asked, 0 available"):
+        prepare_files(generic, target, cache, {}, sizes)
 
 
 def _is_evaluated(text: str, prepared: PreparedData) -> bool:

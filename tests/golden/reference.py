@@ -148,6 +148,7 @@ class RecordedTask(Task):
             steps=20,
             seed=0,
             meter=CostMeter(),
+            learning_rate=lambda step: float(arrays["lr"][step]),
         )
         self.arrays, self.run = arrays, run
 

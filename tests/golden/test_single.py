@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.bilevel.anograd import ANOGRAD
 from baselines.bilevel.dds import DDS, DDSHyperparameters
 from baselines.bilevel.selector import OnlineSelector
+from baselines.bilevel.soba import SOBA
 from baselines.bilevel.weight_network import draw_without_replacement, example_probability
 from baselines.classifier import classification_loss
 from benchmark.influence import dot, gradient, influence, parameters_of
@@ -138,6 +140,9 @@ class _OneStep:
     def derived_seed(self, purpose: str) -> int:
         return len(purpose)
 
+    def learning_rate(self, step: int) -> float:
+        return inverse_square_root(step, 0.002, 8)
+
 
 def selector_at(
     single: Arrays, method: type[OnlineSelector], model: Transformer, kind: str, **settings: object
@@ -176,11 +181,62 @@ def test_dds_meta_gradient(
 
 
 @NETWORKS
+@pytest.mark.parametrize("hessian", [False, True])
+def test_anograd_meta_gradient(
+    single: Arrays, model: Transformer, generic: Tensor, target: Tensor, kind: str, hessian: bool
+) -> None:
+    at = f"anograd_{kind}_hf{0 if hessian else 1}"
+    selector = selector_at(single, ANOGRAD, model, kind, hessian=hessian)
+    assert isinstance(selector, ANOGRAD)
+    with torch.no_grad():
+        selector.scale.fill_(float(single[f"weight_{kind}/WeightingHead_0/post_transform_scale"]))
+    *ours, scale = selector.outer_gradient(0, generic[single[f"{at}/rand_ids"]], target)
+    assert network_gradient_error(single, selector, ours, f"{at}/meta_grad/", kind) < 1e-4
+    # The objective does not depend on the scale but for the epsilon: its gradient is rounding.
+    assert float(scale.abs()) < 1e-3 * float(torch.cat([g.flatten() for g in ours]).norm())
+    objective = selector.observe(0)["objective"]
+    assert objective == pytest.approx(float(single[f"{at}/metrics"][0]), rel=1e-5)
+
+
+def soba_at(single: Arrays, model: Transformer, kind: str, **settings: object) -> SOBA:
+    selector = selector_at(single, SOBA, model, kind, **settings)
+    assert isinstance(selector, SOBA)
+    with torch.no_grad():
+        for name, value in unflatten(single["soba/v_flat"], single).items():
+            selector.v[name].copy_(value)
+    return selector
+
+
+@NETWORKS
+def test_soba_meta_gradient(
+    single: Arrays, model: Transformer, generic: Tensor, target: Tensor, kind: str
+) -> None:
+    # At step 0 the rate is 0: v stays what it is.
+    selector = soba_at(single, model, kind)
+    ours = selector.outer_gradient(0, generic[single[f"soba_{kind}/multi_ids"]], target)
+    assert network_gradient_error(single, selector, ours, f"soba_{kind}/meta_grad/", kind) < 1e-5
+
+
+@NETWORKS
+@pytest.mark.parametrize("hessian", [False, True])
+def test_soba_linear_direction(
+    single: Arrays, model: Transformer, generic: Tensor, target: Tensor, kind: str, hessian: bool
+) -> None:
+    selector = soba_at(single, model, kind, hessian=hessian)
+    drawn = generic[single[f"soba_{kind}/multi_ids"]]
+    at = f"soba_{kind}/linear_direction" if hessian else "soba/linear_direction_hessian_free"
+    theirs = unflatten(single[f"{at}_flat"], single)
+    assert tree_error(selector.linear_direction(drawn, target), theirs) < 1e-5
+
+
+@NETWORKS
 def test_classifier_gradient(single: Arrays, generic: Tensor, target: Tensor, kind: str) -> None:
     network = weight_network(single, f"weight_{kind}/", kind)
     scores = network(generic)
     loss = classification_loss(scores, network(target))
-    assert float(loss) == pytest.approx(float(single[f"classifier_{kind}/metrics"][0]), rel=1e-5)
+    assert float(loss.detach()) == pytest.approx(
+        float(single[f"classifier_{kind}/metrics"][0]), rel=1e-5
+    )
     loss.backward()
     ours = {name: value.grad for name, value in network.named_parameters()}
     theirs = network_values(single, f"classifier_{kind}/classifier_grad/", kind)

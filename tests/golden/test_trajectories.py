@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from baselines.base import Baseline
+from baselines.bilevel.anograd import ANOGRAD
 from baselines.bilevel.dds import DDS
 from baselines.bilevel.selector import OnlineSelector
+from baselines.bilevel.soba import SOBA
 from baselines.bilevel.weight_network import example_probability
 from baselines.classifier import Classifier
 from baselines.mixing import Mixing
@@ -128,6 +130,36 @@ def test_dds(trajectory: Arrays, kind: str) -> None:
     for step, ours in enumerate(selector.outputs):  # type: ignore[attr-defined]
         theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]).sum(1)
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    assert_same_network(selector, trajectory, run, kind)
+
+
+@NETWORKS
+def test_anograd(trajectory: Arrays, kind: str) -> None:
+    run = f"anograd_{kind}"
+    selector, figures = selector_run(ANOGRAD, trajectory, "anograd", kind)
+    assert_same_run(figures, trajectory, run)
+    labels = trajectory["pool/generic_labels"]
+    place = {int(i): number for number, i in enumerate(trajectory["pool/generic_id"])}
+    for step, ours in enumerate(selector.outputs):  # type: ignore[attr-defined]
+        ids = trajectory[f"{run}/generic_id"][step]
+        counts = token_counts(rows_of(labels[[place[int(i)] for i in ids]]))
+        # The scale drifts by rounding: compare what the weights say relative to each other.
+        theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]) * counts
+        torch.testing.assert_close(ours, theirs / theirs.sum(), rtol=1e-6, atol=1e-6)
+    assert_same_network(selector, trajectory, run, kind)
+
+
+@NETWORKS
+def test_soba(trajectory: Arrays, kind: str) -> None:
+    run = f"soba_{kind}"
+    selector, figures = selector_run(SOBA, trajectory, "soba", kind)
+    assert isinstance(selector, SOBA)
+    assert_same_run(figures, trajectory, run)
+    for step, ours in enumerate(selector.outputs):  # type: ignore[attr-defined]
+        theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]).sum(1)
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+    norm = float(dot(selector.v, selector.v).detach().sqrt())
+    assert norm == pytest.approx(trajectory[f"{run}/linear_param_norm"][-1], rel=1e-6)
     assert_same_network(selector, trajectory, run, kind)
 
 
