@@ -16,6 +16,7 @@ from benchmark.checkpoint import load_checkpoint, load_model_state, model_state,
 from benchmark.cost import CostMeter
 from benchmark.evaluation import mean_token_loss
 from benchmark.optimisation import build_optimizer, inverse_square_root, update, warmed_up
+from benchmark.provenance import DomainCounter
 from benchmark.randomness import derived_key
 from benchmark.records import StageResult
 from benchmark.study import RunSpec
@@ -49,7 +50,6 @@ class Progress:
     prepared: bool = False
     loss_sum: float = 0.0
     loss_count: int = 0
-    domain_counts: list[int] = field(default_factory=list)
     best_step: int = 0
     best_loss: float = math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -101,7 +101,8 @@ class Trainer:
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
         self.optimizer = build_optimizer(list(model.parameters()))
-        self.progress = Progress(domain_counts=[0] * len(data.generic.domain_names))
+        self.domains = DomainCounter(data.generic, data.report.domain_rows)
+        self.progress = Progress()
 
     def run(self) -> tuple[StageResult, ...]:
         """Train, fine-tune, score; the result of each stage.
@@ -165,18 +166,11 @@ class Trainer:
             loss = update(self.model, self.optimizer, batch, rate)
         self._require_finite(loss, "training loss")
         self.meter.count_examples(len(batch))
-        self._count_domains(batch)
+        self.domains.add(batch.positions)
         progress.loss_sum += loss
         progress.loss_count += 1
         progress.step += 1
         self.hooks.on_step(progress.stage, progress.step, steps, loss)
-
-    def _count_domains(self, batch: Batch) -> None:
-        generic = batch.positions[batch.positions >= 0]
-        if len(generic):
-            counts = self.progress.domain_counts
-            found = np.bincount(self.data.generic.domains(generic), minlength=len(counts))
-            self.progress.domain_counts = [a + int(b) for a, b in zip(counts, found, strict=True)]
 
     def _evaluate(self, figures: Any) -> dict[str, Any]:
         """Measure on valid and on held-out generic rows, and publish the measurements."""
@@ -191,26 +185,15 @@ class Trainer:
             "flops": bill.flops,
             "seconds": bill.seconds,
             "examples": bill.examples,
-            **self._domain_shares(),
+            **self.domains.figures(),
             **figures,
         }
         for name in ("valid_loss", "generic_loss"):
             self._require_finite(line[name], name.replace("_", " "))
         progress.metrics.append(line)
         progress.loss_sum, progress.loss_count = 0.0, 0
-        progress.domain_counts = [0] * len(progress.domain_counts)
         self.hooks.on_metrics(progress.metrics)
         return line
-
-    def _domain_shares(self) -> dict[str, float]:
-        counts = self.progress.domain_counts
-        total = sum(counts)
-        names = self.data.generic.domain_names
-        return {
-            f"domain_share/{name}": count / total
-            for name, count in zip(names, counts, strict=True)
-            if total
-        }
 
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""
@@ -264,6 +247,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
             "meter": self.meter.state_dict(),
+            "domains": self.domains.state_dict(),
         }
         save_checkpoint(self.checkpoint, state)
 
@@ -276,6 +260,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
         self.meter.load_state_dict(state["meter"])
+        self.domains.load_state_dict(state["domains"])
 
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:

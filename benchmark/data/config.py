@@ -84,6 +84,14 @@ class HubSource(_FieldChoice):
     max_documents: PositiveInt | None = None
 
 
+class NoiseSource(_Settings):
+    """Made-up text without any structure: see `benchmark.data.noise`."""
+
+    noise: Literal["letters"]
+    documents: PositiveInt
+    seed: int = 0
+
+
 def _expand_name(value: Any) -> Any:
     """A plain string names an embedded corpus or else an existing file or folder."""
     if not isinstance(value, str | Path):
@@ -99,7 +107,7 @@ def _expand_name(value: Any) -> Any:
 
 def _kind_of(value: Any) -> str | None:
     """The key that tells the kinds of source apart, of raw or validated input."""
-    kinds = ("embedded", "files", "dataset", "mixture")
+    kinds = ("embedded", "files", "dataset", "noise", "mixture")
     if isinstance(value, dict):
         return next((kind for kind in kinds if kind in value), None)
     return next((kind for kind in kinds if hasattr(value, kind)), None)
@@ -117,9 +125,10 @@ _Single = (
     Annotated[EmbeddedSource, Tag("embedded")]
     | Annotated[FilesSource, Tag("files")]
     | Annotated[HubSource, Tag("dataset")]
+    | Annotated[NoiseSource, Tag("noise")]
 )
 SingleSource = Annotated[
-    _Single, _by_kind("embedded, files, dataset"), BeforeValidator(_expand_name)
+    _Single, _by_kind("embedded, files, dataset, noise"), BeforeValidator(_expand_name)
 ]
 
 
@@ -146,11 +155,12 @@ def _expand_mixture(value: Any) -> Any:
 
 Source = Annotated[
     _Single | Annotated[MixtureSource, Tag("mixture")],
-    _by_kind("embedded, files, dataset, mixture"),
+    _by_kind("embedded, files, dataset, noise, mixture"),
     BeforeValidator(_expand_mixture),
 ]
 
-_SOURCE: TypeAdapter[EmbeddedSource | FilesSource | HubSource | MixtureSource] = TypeAdapter(Source)
+AnySource = EmbeddedSource | FilesSource | HubSource | NoiseSource | MixtureSource
+_SOURCE: TypeAdapter[AnySource] = TypeAdapter(Source)
 
 
 def builtin_generic() -> MixtureSource:
@@ -165,7 +175,7 @@ def builtin_generic() -> MixtureSource:
     )
 
 
-def parse_source(value: object) -> EmbeddedSource | FilesSource | HubSource | MixtureSource:
+def parse_source(value: object) -> AnySource:
     """A source from what a user wrote (name, path or mapping); raises `UserError`."""
     try:
         return _SOURCE.validate_python(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.views import RowView, view_fingerprint
 from benchmark.errors import UserError
 
-SPLIT_VERSION = 1
+SPLIT_VERSION = 2
 GENERIC = "generic"
 REPORT = "report.json"
 SPLITS = (GENERIC, GENERIC_VALID, "target_train", "target_valid", "target_test")
@@ -28,6 +28,7 @@ SPLITS = (GENERIC, GENERIC_VALID, "target_train", "target_valid", "target_test")
 class DataReport(BaseModel):
     """What `prepare` did; counts are of rows unless named otherwise.
 
+    ``domain_rows`` counts the generic training rows of each provenance domain.
     ``duplicates_removed`` maps a split to the rows left out of it, by the split that holds the
     same row. A row repeated within its own split counts under that split's own name.
     """
@@ -40,6 +41,7 @@ class DataReport(BaseModel):
     vocabulary_size: int
     width: int
     rows: dict[str, int]
+    domain_rows: dict[str, int]
     documents: dict[str, int]
     duplicates_removed: dict[str, dict[str, int]]
     fingerprints: dict[str, str]
@@ -129,6 +131,7 @@ class _Written:
     n_documents: int
     repeated: dict[str, int]
     fingerprint: str
+    domain_rows: dict[str, int] = field(default_factory=dict)
 
 
 def _write(
@@ -150,6 +153,7 @@ def _write(
         tokenizer=generic.meta.tokenizer,
         vocabulary_size=generic.meta.vocabulary_size,
         width=generic.meta.width,
+        domain_rows=written[GENERIC].domain_rows,
         rows={name: written[name].n_rows for name in SPLITS},
         documents={name: written[name].n_documents for name in SPLITS},
         duplicates_removed={name: written[name].repeated for name in SPLITS},
@@ -174,6 +178,8 @@ def _write_generic(folder: Path, store: RowStore, aside: SetAside, evaluated: Ro
     """Index of the generic training rows, block by block."""
     repeated: Counter[str] = Counter()
     n_documents, last_document = 0, -1
+    names = store.meta.domain_names
+    domain_rows = np.zeros(len(names), dtype=np.int64)
     with ArrayWriter(folder / f"{GENERIC}.npy", np.int64) as out:
         for block in blocks(len(store), store.meta.width):
             keep = ~aside.keeps_out(store.sections[block])
@@ -183,6 +189,7 @@ def _write_generic(folder: Path, store: RowStore, aside: SetAside, evaluated: Ro
                     keep[i] = False
                     repeated[holder] += 1
             out.append(block.start + np.flatnonzero(keep))
+            domain_rows += np.bincount(store.domains[block][keep], minlength=len(names))
             documents = np.append(last_document, store.documents[block][keep])
             n_documents += int(np.count_nonzero(np.diff(documents)))
             last_document = int(documents[-1])
@@ -193,7 +200,11 @@ def _write_generic(folder: Path, store: RowStore, aside: SetAside, evaluated: Ro
             f"give a larger source"
         )
     return _Written(
-        out.n_rows, n_documents, _by_full_name(repeated), view_fingerprint(store, out.sha256)
+        n_rows=out.n_rows,
+        n_documents=n_documents,
+        repeated=_by_full_name(repeated),
+        fingerprint=view_fingerprint(store, out.sha256),
+        domain_rows=dict(zip(names, domain_rows.tolist(), strict=True)),
     )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.data.config import DataConfig
-from benchmark.data.sources import AnySource, describe, read_source, source_fingerprint
+from benchmark.data.config import AnySource, DataConfig
+from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document
 from benchmark.data.tokenizers import Tokenizer, load_tokenizer, tokenizer_fingerprint

@@ -12,20 +12,21 @@ from typing import Any
 
 from benchmark.data.catalogue import load_catalogue
 from benchmark.data.config import (
+    AnySource,
     EmbeddedSource,
     FilesSource,
     HubSource,
     MixturePart,
     MixtureSource,
+    NoiseSource,
 )
 from benchmark.data.fetch import package_file
 from benchmark.data.files import files_fingerprint, read_files
 from benchmark.data.hub import hub_fingerprint, read_hub
+from benchmark.data.noise import NOISE_VERSION, random_letters
 from benchmark.data.readers import READER_VERSION, READERS
 from benchmark.data.text import Document, clean_documents, uniform_hash, without_duplicates
 from benchmark.errors import UserError
-
-AnySource = EmbeddedSource | FilesSource | HubSource | MixtureSource
 
 
 def read_source(source: AnySource, cache: Path) -> Iterator[Document]:
@@ -41,6 +42,8 @@ def read_source(source: AnySource, cache: Path) -> Iterator[Document]:
             return clean_documents(read_files(source))
         case HubSource():
             return clean_documents(read_hub(source))
+        case NoiseSource():
+            return random_letters(source.documents, source.seed)
         case MixtureSource():
             return _read_mixture(source, cache)
 
@@ -62,6 +65,8 @@ def describe(source: AnySource) -> str:
             return ", ".join(str(path) for path in files)
         case HubSource():
             return "/".join(filter(None, (source.dataset, source.name, source.split)))
+        case NoiseSource():
+            return f"noise ({source.documents} documents)"
         case MixtureSource(mixture=parts):
             return " + ".join(_describe_part(name, part) for name, part in parts.items())
 
@@ -89,6 +94,8 @@ def _identity(source: AnySource, cache: Path) -> dict[str, Any]:
         case HubSource():
             choice = source.model_dump(mode="json", exclude={"streaming"})
             return choice | {"content": hub_fingerprint(source, cache)}
+        case NoiseSource():
+            return source.model_dump(mode="json") | {"version": NOISE_VERSION}
         case MixtureSource(mixture=parts):
             return {
                 "parts": [

@@ -37,7 +37,7 @@ def test_each_key_chooses_its_kind_of_source() -> None:
         ("no-such-file.txt", "or an existing file or folder"),
         ({"embedded": "kjw"}, "did you mean 'kjv'"),
         ({"embedded": "kjv", "part": "test"}, "'all', 'train' or 'held_out'"),
-        ({"path": "a.txt"}, "keys embedded, files, dataset, mixture"),
+        ({"path": "a.txt"}, "keys embedded, files, dataset, noise, mixture"),
         ({"files": []}, "source.files.files"),
         ({"dataset": "a", "spilt": "train"}, "spilt"),
         ({"mixture": {}}, "at least 1"),
