@@ -1,0 +1,108 @@
+"""Rows as strings, for what works on words and n-grams instead of tokens.
+
+A byte row is text; a row of any other tokeniser is read as its token ids, a word each, so that
+n-grams of words are n-grams of tokens. Everything goes block by block: of a corpus of any size,
+only ``BLOCK_ROWS`` rows are strings at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from benchmark.data.tokenizers import ByteTokenizer
+from benchmark.task import Task
+
+BLOCK_ROWS = 4096
+
+Size = Annotated[int, Field(ge=1, le=16)]
+
+
+class NgramSettings(BaseModel):
+    """Which n-grams of a row are counted, and into how many buckets they are hashed.
+
+    None: characters 3 to 4 of byte rows, tokens 1 to 2 of others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shortest: Size | None = None
+    longest: Size | None = None
+    buckets: Annotated[int, Field(ge=2, le=2**26)] = 2**16
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.shortest is None) != (self.longest is None):
+            raise ValueError("give both shortest and longest, or none of them")
+        if self.shortest and self.longest and self.shortest > self.longest:
+            raise ValueError(f"shortest {self.shortest} is above longest {self.longest}")
+        return self
+
+
+def has_byte_rows(task: Task) -> bool:
+    """Whether a token is the value of a UTF-8 byte."""
+    return task.vocabulary_size == ByteTokenizer.vocabulary_size
+
+
+def texts(task: Task, rows: np.ndarray) -> list[str]:
+    """The text of each row ``[n, T]``; a character cut by the row's edge becomes U+FFFD."""
+    if has_byte_rows(task):
+        return [row.decode("utf-8", errors="replace") for row in _bytes(rows)]
+    return _words(rows)
+
+
+def spellings(task: Task, rows: np.ndarray) -> list[str]:
+    """A string for each row ``[n, T]`` with one character a byte, or one word a token."""
+    if has_byte_rows(task):
+        return [row.decode("latin-1") for row in _bytes(rows)]
+    return _words(rows)
+
+
+def generic_blocks(task: Task) -> Iterator[np.ndarray]:
+    """The token rows of the generic corpus in order, at most ``BLOCK_ROWS`` at a time."""
+    size = len(task.generic)
+    for start in range(0, size, BLOCK_ROWS):
+        yield task.generic.tokens(np.arange(start, min(start + BLOCK_ROWS, size)))
+
+
+def generic_sample(task: Task, purpose: str, count: int) -> np.ndarray:
+    """A uniform sample of generic rows ``[min(count, all), T]``, by seed and ``purpose``."""
+    size = len(task.generic)
+    chosen = task.rng(0, purpose).choice(size, min(count, size), replace=False)
+    return task.generic.tokens(np.sort(chosen))
+
+
+class NgramFeatures:
+    """Counts of hashed n-grams of rows: sparse ``[n, buckets]``."""
+
+    def __init__(self, task: Task, settings: NgramSettings) -> None:
+        self._task = task
+        of_bytes = has_byte_rows(task)
+        usual = (3, 4) if of_bytes else (1, 2)
+        self._vectorizer = HashingVectorizer(
+            analyzer="char" if of_bytes else "word",
+            ngram_range=(settings.shortest or usual[0], settings.longest or usual[1]),
+            n_features=settings.buckets,
+            token_pattern=None if of_bytes else r"\S+",
+            lowercase=False,
+            norm=None,
+            alternate_sign=False,
+        )
+
+    def __call__(self, rows: np.ndarray) -> csr_matrix:
+        """Counts in rows ``[n, T]``."""
+        return self._vectorizer.transform(spellings(self._task, rows))
+
+
+def _bytes(rows: np.ndarray) -> list[bytes]:
+    narrow = rows.astype(np.uint8)
+    return [row[row > 0].tobytes() for row in narrow]
+
+
+def _words(rows: np.ndarray) -> list[str]:
+    return [" ".join(map(str, row[row > 0])) for row in rows]
