@@ -1,0 +1,202 @@
+"""Clusters of the generic rows, found from their text: the domains of CRISP.
+
+Rows are embedded, k-means is fitted on a sample of the generic ones, and then every generic row
+and every row of the target sample goes to its nearest centre. Two embeddings: ``lsi``, latent
+semantic indexing (hashed n-grams, TF-IDF, truncated SVD), or any sentence-transformers model.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.sparse import csr_matrix
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
+
+from baselines.base import Choice, Hyperparameters
+from baselines.domains import Domains
+from baselines.row_text import (
+    NgramFeatures,
+    NgramSettings,
+    generic_blocks,
+    generic_sample,
+    has_byte_rows,
+    texts,
+)
+from benchmark.errors import UserError
+from benchmark.task import Task
+
+LSI = "lsi"
+KMEANS_BATCH = 1024
+POWER_ITERATIONS, OVERSAMPLES = 2, 10
+
+Embed = Callable[[np.ndarray], np.ndarray]
+"""Token rows ``[n, T]`` to unit vectors ``[n, d]``."""
+
+Assign = Callable[[np.ndarray], np.ndarray]
+"""Token rows ``[n, T]`` to the numbers of their clusters ``[n]``."""
+
+
+class ClusterSettings(Hyperparameters):
+    """How generic rows are clustered."""
+
+    count: Annotated[int, Field(ge=2, le=65536), Choice((16, 64, 256))] = 64
+    """Number of clusters."""
+
+    embedding: Annotated[str, Field(min_length=1)] = LSI
+    """``lsi``, or the name of a sentence-transformers model."""
+
+    components: Annotated[int, Field(ge=2, le=1024)] = 64
+    """Dimension of the ``lsi`` embedding."""
+
+    ngrams: NgramSettings = NgramSettings()
+    """What the ``lsi`` embedding counts."""
+
+    fitted_rows: Annotated[int, Field(ge=2)] = 20_000
+    """Generic rows, at most, that embedding and k-means are fitted on."""
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Generic rows by cluster, and the cluster of each row of the target sample ``[k]``."""
+
+    domains: Domains
+    target_labels: np.ndarray
+
+    @classmethod
+    def from_labels(cls, labels: np.ndarray, target_labels: np.ndarray, count: int) -> Clusters:
+        """The clusters with the given labels, each in ``0 .. count - 1``."""
+        names = tuple(f"cluster_{number}" for number in range(count))
+        return cls(Domains(labels, names), target_labels)
+
+
+def cluster(task: Task, settings: ClusterSettings) -> Clusters:
+    """Cluster the generic rows and place the target sample; a function of the task's seed.
+
+    Uses as many threads as torch does.
+    Charged to preparation: for LSI, two FLOPs a non-zero entry and component of every row, and the
+    SVD (`_svd_flops`); for k-means, two FLOPs a dimension of every distance, in the fit and in
+    the assignment. A sentence-transformers model is counted by the FLOP counter.
+
+    Raises:
+        UserError: fewer rows than clusters or components, a sentence-transformers model that
+            cannot be loaded, or one asked to read rows that are not text.
+    """
+    with threadpool_limits(torch.get_num_threads()):
+        sample = generic_sample(task, "clusters", settings.fitted_rows)
+        assign = _fit(task, settings, sample)
+        labels = np.concatenate([assign(rows) for rows in generic_blocks(task)])
+        target_labels = assign(task.target_sample().cpu().numpy())
+    return Clusters.from_labels(labels, target_labels, settings.count)
+
+
+def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
+    """Embedding and k-means fitted on ``sample`` ``[n, T]``."""
+    if len(sample) < settings.count:
+        raise UserError(
+            f"count: {settings.count} clusters cannot be fitted on {len(sample)} generic rows: "
+            "lower count or raise fitted_rows"
+        )
+    embed = (
+        _lsi(task, settings, sample)
+        if settings.embedding == LSI
+        else _sentence_transformer(task, settings.embedding)
+    )
+    kmeans = MiniBatchKMeans(
+        settings.count, batch_size=KMEANS_BATCH, n_init=3, random_state=_seed(task, "k-means")
+    )
+    points = embed(sample)
+    kmeans.fit(points)
+    distances = 2.0 * settings.count * points.shape[1]
+    task.meter.charge_flops("preparation", kmeans.n_steps_ * KMEANS_BATCH * distances)
+
+    def assign(rows: np.ndarray) -> np.ndarray:
+        task.meter.charge_flops("preparation", len(rows) * distances)
+        return np.asarray(kmeans.predict(embed(rows)), dtype=np.int64)
+
+    return assign
+
+
+def _lsi(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Embed:
+    """Latent semantic indexing fitted on ``sample`` ``[n, T]``."""
+    if len(sample) <= settings.components:
+        raise UserError(
+            f"components: {settings.components} need more than {len(sample)} generic rows: "
+            "lower components or raise fitted_rows"
+        )
+    count = NgramFeatures(task, settings.ngrams)
+    features = count(sample)
+    weigh = TfidfTransformer(sublinear_tf=True).fit(features)
+    reduce = TruncatedSVD(
+        settings.components,
+        n_iter=POWER_ITERATIONS,
+        n_oversamples=OVERSAMPLES,
+        random_state=_seed(task, "svd"),
+    )
+    reduce.fit(weigh.transform(features))
+    task.meter.charge_flops("preparation", _svd_flops(features, settings.components))
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        features = weigh.transform(count(rows))
+        task.meter.charge_flops("preparation", 2.0 * features.nnz * settings.components)
+        return np.asarray(normalize(reduce.transform(features)))
+
+    return embed
+
+
+def _svd_flops(features: csr_matrix, components: int) -> float:
+    """Randomised SVD: products with the matrix and its transpose, each result factorised."""
+    width = components + OVERSAMPLES
+    rows, buckets = features.shape
+    products = 4.0 * features.nnz * width
+    factorisations = float(rows + buckets) * width**2
+    return float((POWER_ITERATIONS + 1) * (products + factorisations))
+
+
+def _sentence_transformer(task: Task, name: str) -> Embed:
+    if not has_byte_rows(task):
+        raise UserError(
+            f"embedding: {name!r} reads text, and these rows are not bytes: use {LSI!r} or "
+            "data.tokenizer bytes"
+        )
+    model = _load_sentence_transformer(name, task)
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        vectors = model.encode(
+            texts(task, rows), normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors)
+
+    return embed
+
+
+def _load_sentence_transformer(name: str, task: Task) -> Any:
+    try:
+        package = importlib.import_module("sentence_transformers")
+    except ImportError as error:
+        raise UserError(
+            f"embedding: {name!r} needs the package sentence-transformers: "
+            f"`pip install sentence-transformers`, or use {LSI!r}"
+        ) from error
+    try:
+        return package.SentenceTransformer(name, device=str(task.device))
+    except (OSError, ValueError) as error:
+        problem = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"embedding: {name!r} cannot be loaded ({problem}); valid: {LSI!r}, or the name or "
+            "folder of a sentence-transformers model"
+        ) from error
+
+
+def _seed(task: Task, purpose: str) -> int:
+    """A seed in scikit-learn's range."""
+    return task.derived_seed(purpose) % 2**32
