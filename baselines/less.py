@@ -1,0 +1,163 @@
+"""LESS-style selection: the rows whose Adam step would most lower the target loss.
+
+What: a twin of the main model is warmed up on generic rows; at that checkpoint every generic row
+is scored by the inner product of the target sample's gradient with the Adam step that the row
+would cause, and the top fraction is kept.
+Source: arXiv 2402.04333 and public code: with moments m, v of the warm-up's optimiser,
+Gamma(g) = (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + 1e-8), without bias correction; the
+score of row i is <grad L_target, Gamma(g_i)>.
+Form ``one_pass`` (default) leaves (1 - b2) g^2 out of the root. The step is then linear in g_i and
+its first term the same for all rows, so that the ranking is that of <g_i, u> with
+u = grad L_target / sqrt(b2 v + 1e-8): one forward-mode pass (`benchmark.influence`) and no gradient
+for each row. Form ``exact`` takes one gradient a row. Measured rank correlation of the two over
+generic rows, tiny models: .979 to .997 on byte rows (batches of 8 and 64, 30 to 300 steps), .95 to
+.99 on words that are mostly rare; the rows' mean g^2 in place of each row's own changed it by less
+than .003, so it was left out.
+Further differences: one checkpoint in place of a sum over several; no random projection (whole
+gradients are never stored); inner products, not cosines; b1, b2 are the shared optimiser's.
+Defaults: keep 5% (paper); warm-up a tenth of the run's steps, which are those of plain
+pretraining.
+Charged for: the warm-up, the target gradient and the scoring of every candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines.base import Choice
+from baselines.static_selection import StaticHyperparameters, StaticSelection
+from benchmark.auxiliary import SCORING_ROWS, twin
+from benchmark.errors import UserError
+from benchmark.influence import Direction, dot, gradient, influence, step_along
+from benchmark.models import token_share
+from benchmark.optimisation import build_optimizer, update
+from benchmark.task import Task
+
+EPSILON = 1e-8
+
+
+class LessHyperparameters(StaticHyperparameters):
+    """Settings of LESS-style selection."""
+
+    keep: Annotated[float, Field(gt=0, le=1), Choice((0.02, 0.05, 0.1))] = 0.05
+
+    form: Literal["one_pass", "exact"] = "one_pass"
+
+    warmup_steps: Annotated[int | None, Field(ge=1)] = None
+    """Steps of the warm-up; None: a tenth of the run's steps, at least one."""
+
+    candidates: Annotated[int, Field(ge=0)] = 0
+    """Score a uniform subset of so many generic rows; 0: score all."""
+
+
+class Less(StaticSelection):
+    """Top fraction by Adam-preconditioned influence."""
+
+    name = "less"
+    summary = "top fraction by Adam-preconditioned influence at a warm-up checkpoint"
+    Hyperparameters = LessHyperparameters
+
+    def __init__(self, task: Task, hyperparameters: LessHyperparameters) -> None:
+        super().__init__(task, hyperparameters)
+        candidates = hyperparameters.candidates or len(task.generic)
+        if not self.kept_count <= candidates <= len(task.generic):
+            raise UserError(
+                f"less: candidates {candidates} must be between the {self.kept_count} rows to keep "
+                f"and the {len(task.generic)} generic rows; 0 scores all of them"
+            )
+        self._candidates = candidates
+
+    def choose(self) -> np.ndarray:
+        positions = self._draw_candidates()
+        scores = self.scores(positions)
+        return positions[np.argsort(-scores, kind="stable")[: self.kept_count]]
+
+    def scores(self, positions: np.ndarray) -> np.ndarray:
+        """Scores ``[n]`` of the generic rows at ``positions`` ``[n]``; higher is better."""
+        model, moments = self._warm_up()
+        target = mean_gradient(model, self.task.target_sample())
+        if self.hyperparameters.form == "exact":
+            return self._exact_scores(model, moments, target, positions)
+        root = moments.root()
+        direction = {name: value / root[name] for name, value in target.items()}
+        blocks = np.array_split(positions, math.ceil(len(positions) / SCORING_ROWS))
+        parts = [influence(model, self.task.generic_rows(part).rows, direction) for part in blocks]
+        return torch.cat(parts).cpu().numpy()
+
+    def _warm_up(self) -> tuple[nn.Module, Moments]:
+        """A twin after its first steps of pretraining, and its optimiser's moments."""
+        steps = self.hyperparameters.warmup_steps or max(1, self.task.steps // 10)
+        model = twin(self.task.model)
+        optimizer = build_optimizer(list(model.parameters()))
+        for step in range(steps):
+            # Dropout must depend on nothing but the seed and the step.
+            torch.manual_seed(self.task.derived_seed(f"less warm-up {step}"))
+            batch = self.task.generic_batch(step)
+            loss = update(model, optimizer, batch, self.task.learning_rate(step))
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"less: warm-up loss is {loss} at step {step}")
+        return model, Moments.of(model, optimizer)
+
+    def _draw_candidates(self) -> np.ndarray:
+        size = len(self.task.generic)
+        rng = self.task.rng(0, "less candidates")
+        return np.sort(rng.choice(size, self._candidates, replace=False))
+
+    def _exact_scores(
+        self, model: nn.Module, moments: Moments, target: Direction, positions: np.ndarray
+    ) -> np.ndarray:
+        scores = np.empty(len(positions))
+        for number in range(len(positions)):
+            row = self.task.generic_rows(positions[number : number + 1]).rows
+            _, g = gradient(model, row, torch.ones(1, device=row.device))
+            scores[number] = float(dot(target, moments.adam_step(g)))
+        return scores
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Adam's running means of the gradient and of its square, and their decay rates."""
+
+    first: Direction
+    second: Direction
+    decay: tuple[float, float]
+
+    @classmethod
+    def of(cls, model: nn.Module, optimizer: torch.optim.AdamW) -> Moments:
+        """The moments that ``optimizer`` keeps of the parameters of ``model``."""
+        states = {name: optimizer.state[value] for name, value in model.named_parameters()}
+        return cls(
+            first={name: state["exp_avg"] for name, state in states.items()},
+            second={name: state["exp_avg_sq"] for name, state in states.items()},
+            decay=optimizer.param_groups[0]["betas"],
+        )
+
+    def root(self, g: Direction | None = None) -> dict[str, Tensor]:
+        """``sqrt(b2 v + (1 - b2) g^2 + 1e-8)``, by default without the term in g."""
+        b2 = self.decay[1]
+        squares = {name: b2 * v + EPSILON for name, v in self.second.items()}
+        if g is not None:
+            squares = {name: squares[name] + (1 - b2) * g[name].square() for name in g}
+        return {name: square.sqrt() for name, square in squares.items()}
+
+    def adam_step(self, g: Direction) -> dict[str, Tensor]:
+        """``Gamma(g) = (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + 1e-8)``."""
+        b1, root = self.decay[0], self.root(g)
+        return {name: (b1 * m + (1 - b1) * g[name]) / root[name] for name, m in self.first.items()}
+
+
+def mean_gradient(model: nn.Module, rows: Tensor) -> dict[str, Tensor]:
+    """Gradient of the mean token loss of ``rows`` ``[n, T]``, a part of them at a time."""
+    total: dict[str, Tensor] = {}
+    shares = token_share(rows).split(SCORING_ROWS)
+    for part, weights in zip(rows.split(SCORING_ROWS), shares, strict=True):
+        found = gradient(model, part, weights)[1]
+        total = step_along(total, found, 1.0) if total else found
+    return total
