@@ -39,10 +39,13 @@ def write_figures(results: Path) -> list[Path]:
     files = []
     with mpl_style.context(["default", RC]):
         for name, draw in FIGURES.items():
-            figure = draw(study_results)
-            folder = results / "figures"
-            files += [_publish(figure, folder / f"{name}.{ending}") for ending in UNDATED]
+            files += publish(draw(study_results), results, name)
     return files
+
+
+def publish(figure: Figure, results: Path, name: str) -> list[Path]:
+    """Save a figure as PNG and PDF under ``results/figures``."""
+    return [_publish(figure, results / "figures" / f"{name}.{ending}") for ending in UNDATED]
 
 
 def _publish(figure: Figure, file: Path) -> Path:

@@ -27,7 +27,7 @@ LINES: tuple[Line, ...] = ("-", "--", ":", "-.")
 GREY = "#555555"
 KNOWN_METHODS = (
     *("pretraining", "random", "mixing", "target_only", "classifier", "dds", "soba", "anograd"),
-    *("contrastive", "dsir", "crisp", "doremi", "doge", "less", "static_classifier"),
+    *("cds", "dsir", "crisp", "doremi", "doge", "less", "classifier_filter", "doremi_target"),
 )
 RC = {
     "font.family": "DejaVu Sans",
