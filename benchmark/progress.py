@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from benchmark.study import RunSpec
 
@@ -19,12 +20,15 @@ class StudyProgress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bars: dict[str, TaskID] = {}
+        # On a narrow terminal the name gives way, never the figures.
+        name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", table_column=name),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=console,
+            expand=True,
             transient=True,
             disable=not console.is_terminal,
         )
@@ -44,38 +48,29 @@ class StudyProgress:
     def hear(self, spec: RunSpec, event: dict[str, Any]) -> None:
         """Show one event of a worker."""
         if event["event"] == "step":
-            self._move(spec, event)
+            state = f"step {event['step']}/{event['of']}  loss {event['loss']:.3f}"
+            name = f"{STAGE_NAMES[event['stage']]} {_name(spec)}"
+            self._show(spec.run_id + event["stage"], name, event["step"], event["of"], state)
         else:
-            self._finish(spec, event)
-
-    def _move(self, spec: RunSpec, event: dict[str, Any]) -> None:
-        name = _name(spec)
-        label = f"{name} {STAGE_NAMES[event['stage']]}"
-        bar = self._bars.get(label)
-        if bar is None:
-            self._drop(name)
-            bar = self._progress.add_task(label, total=event["of"], state="")
-            self._bars[label] = bar
-        state = f"step {event['step']}/{event['of']}  loss {event['loss']:.3f}"
-        self._progress.update(bar, completed=event["step"], state=state)
+            self._drop(spec.run_id)
+            status = event.get("status", event["event"])
+            self.console.print(f"{status:>8}  {_name(spec)}", markup=False, highlight=False)
 
     def building(self, what: str, rows: int) -> None:
-        """Show how far token rows are built."""
-        for label in [label for label in self._bars if label != what]:
-            self._progress.remove_task(self._bars.pop(label))
-        if what not in self._bars:
-            self._bars[what] = self._progress.add_task(f"rows of {what}", total=None, state="")
-        self._progress.update(self._bars[what], state=f"{rows} rows")
+        """Show how far token rows are built; 0 rows are none yet."""
+        self._show(f"rows {what}", f"rows of {what}", rows, None, f"{rows} rows")
 
-    def _finish(self, spec: RunSpec, event: dict[str, Any]) -> None:
-        name = _name(spec)
-        self._drop(name)
-        status = event.get("status", event["event"])
-        self.console.print(f"{status:>8}  {name}", markup=False, highlight=False)
+    def _show(self, key: str, name: str, completed: int, of: int | None, state: str) -> None:
+        if key not in self._bars:
+            # A run has one bar at a time, and rows are built before any run starts.
+            self._drop("rows ")
+            self._drop(key.removesuffix("fine_tuned"))
+            self._bars[key] = self._progress.add_task(name, total=of, state=state)
+        self._progress.update(self._bars[key], completed=completed, state=state)
 
-    def _drop(self, name: str) -> None:
-        for label in [label for label in self._bars if label.startswith(f"{name} ")]:
-            self._progress.remove_task(self._bars.pop(label))
+    def _drop(self, prefix: str) -> None:
+        for key in [key for key in self._bars if key.startswith(prefix)]:
+            self._progress.remove_task(self._bars.pop(key))
 
 
 def _name(spec: RunSpec) -> str:
