@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from benchmark.cost import RowFlops
 from benchmark.task import Batch, Task
 
 
@@ -67,6 +68,9 @@ class Baseline(ABC):
 
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
 
+    check_settings: ClassVar[Mapping[str, Any]] = {}
+    """Hyper-parameters that make the method quick to check, where its defaults are not."""
+
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         self.task = task
         self.hyperparameters = hyperparameters
@@ -81,6 +85,19 @@ class Baseline(ABC):
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         """After the model's update: figures worth recording."""
         return {}
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows that each batch holds, and so what a step of training costs."""
+        return self.task.batch_size
+
+    def selection_flops(self, row: RowFlops) -> float:  # noqa: ARG002
+        """Declared FLOPs of all that a whole run does besides training the main model.
+
+        Counts the work of torch in ``prepare``, ``batch`` and ``observe``; what is charged by
+        ``meter.charge_flops`` is declared by that.
+        """
+        return 0.0
 
     def step_kind(self, step: int) -> str:  # noqa: ARG002
         """Steps of one kind cost the same FLOPs; they are counted once for each kind."""

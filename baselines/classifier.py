@@ -12,7 +12,7 @@ Charged for: scoring the big batch and the network's own training on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.base import Baseline, Choice, Hyperparameters, LogUniform
-from baselines.bilevel.weight_network import NetworkConfig, build_network
+from baselines.bilevel.weight_network import SMALL_NETWORK, NetworkConfig, build_network
+from benchmark.cost import RowFlops
 from benchmark.task import Batch, Task
 
 
@@ -40,6 +41,7 @@ class Classifier(Baseline):
     name = "classifier"
     summary = "top fraction of a target-against-generic classifier trained online"
     Hyperparameters = ClassifierHyperparameters
+    check_settings: ClassVar[Mapping[str, Any]] = SMALL_NETWORK
 
     def __init__(self, task: Task, hyperparameters: ClassifierHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -64,6 +66,10 @@ class Classifier(Baseline):
 
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return {"classifier_loss": self._loss}
+
+    def selection_flops(self, row: RowFlops) -> float:
+        rows = self.task.rows_offered(self.hyperparameters.downsampling) + self.task.batch_size
+        return self.task.steps * rows * 3 * self.network.row_flops(row.tokens)
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}

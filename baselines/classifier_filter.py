@@ -16,18 +16,19 @@ sample.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.sparse import csr_matrix, vstack
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import normalize
 
 from baselines.base import LogUniform
 from baselines.row_text import NgramFeatures, NgramSettings, generic_blocks, generic_sample
 from baselines.static_selection import StaticHyperparameters, StaticSelection
 from benchmark.task import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
 
 MOST_EPOCHS = 1000
 
@@ -64,6 +65,9 @@ class ClassifierFilter(StaticSelection):
         return np.argsort(-scores, kind="stable")[: self.kept_count]
 
     def _fit(self) -> LogisticRegression:
+        from scipy.sparse import vstack
+        from sklearn.linear_model import LogisticRegression
+
         settings = self.hyperparameters
         generic = generic_sample(self.task, "classifier filter", settings.generic_rows)
         target = self.task.target_sample().cpu().numpy()
@@ -88,6 +92,8 @@ class ClassifierFilter(StaticSelection):
 
     def _features(self, rows: np.ndarray) -> csr_matrix:
         """N-gram counts of each row, scaled to unit length."""
+        from sklearn.preprocessing import normalize
+
         return normalize(self._count(rows))
 
     def _charge(self, flops: float) -> None:

@@ -10,16 +10,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.sparse import csr_matrix
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from baselines.base import Choice, Hyperparameters
@@ -34,6 +29,9 @@ from baselines.row_text import (
 )
 from benchmark.errors import UserError
 from benchmark.task import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 LSI = "lsi"
 KMEANS_BATCH = 1024
@@ -101,6 +99,8 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
 
 def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
     """Embedding and k-means fitted on ``sample`` ``[n, T]``."""
+    from sklearn.cluster import MiniBatchKMeans
+
     if len(sample) < settings.count:
         raise UserError(
             f"count: {settings.count} clusters cannot be fitted on {len(sample)} generic rows: "
@@ -128,6 +128,10 @@ def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
 
 def _lsi(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Embed:
     """Latent semantic indexing fitted on ``sample`` ``[n, T]``."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.preprocessing import normalize
+
     if len(sample) <= settings.components:
         raise UserError(
             f"components: {settings.components} need more than {len(sample)} generic rows: "

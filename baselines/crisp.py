@@ -16,7 +16,8 @@ Charged for: embedding and assigning every generic row, and the fit, by the form
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,6 +42,11 @@ class Crisp(DomainMixture):
     name = "crisp"
     summary = "clusters of the generic corpus, drawn by the target's histogram over them"
     Hyperparameters = CrispHyperparameters
+    check_settings: ClassVar[Mapping[str, Any]] = {
+        "count": 8,
+        "components": 8,
+        "ngrams": {"buckets": 4096},
+    }
 
     def __init__(self, task: Task, hyperparameters: CrispHyperparameters) -> None:
         super().__init__(task, hyperparameters)

@@ -23,8 +23,9 @@ Charged for: the warm-up, the target gradient and the scoring of every candidate
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from torch import Tensor, nn
 from baselines.base import Choice
 from baselines.static_selection import StaticHyperparameters, StaticSelection
 from benchmark.auxiliary import SCORING_ROWS, twin
+from benchmark.cost import RowFlops
 from benchmark.errors import UserError
 from benchmark.influence import Direction, dot, gradient, influence, step_along
 from benchmark.models import token_share
@@ -63,6 +65,7 @@ class Less(StaticSelection):
     name = "less"
     summary = "top fraction by Adam-preconditioned influence at a warm-up checkpoint"
     Hyperparameters = LessHyperparameters
+    check_settings: ClassVar[Mapping[str, Any]] = {"candidates": 128}
 
     def __init__(self, task: Task, hyperparameters: LessHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -73,6 +76,7 @@ class Less(StaticSelection):
                 f"and the {len(task.generic)} generic rows; 0 scores all of them"
             )
         self._candidates = candidates
+        self._warmup_steps = hyperparameters.warmup_steps or max(1, task.steps // 10)
 
     def choose(self) -> np.ndarray:
         positions = self._draw_candidates()
@@ -91,12 +95,16 @@ class Less(StaticSelection):
         parts = [influence(model, self.task.generic_rows(part).rows, direction) for part in blocks]
         return torch.cat(parts).cpu().numpy()
 
+    def selection_flops(self, row: RowFlops) -> float:
+        warmed_up = self._warmup_steps * self.task.batch_size
+        scoring = row.gradient if self.hyperparameters.form == "exact" else row.influence
+        return (warmed_up + self.task.target_size) * row.gradient + self._candidates * scoring
+
     def _warm_up(self) -> tuple[nn.Module, Moments]:
         """A twin after its first steps of pretraining, and its optimiser's moments."""
-        steps = self.hyperparameters.warmup_steps or max(1, self.task.steps // 10)
         model = twin(self.task.model)
         optimizer = build_optimizer(list(model.parameters()))
-        for step in range(steps):
+        for step in range(self._warmup_steps):
             # Dropout must depend on nothing but the seed and the step.
             torch.manual_seed(self.task.derived_seed(f"less warm-up {step}"))
             batch = self.task.generic_batch(step)

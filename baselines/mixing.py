@@ -35,6 +35,11 @@ class Mixing(Baseline):
     summary = "generic and target rows in fixed proportion"
     Hyperparameters = MixingHyperparameters
 
+    @property
+    def batch_rows(self) -> int:
+        batches = 2 if self.hyperparameters.form == "gradient" else 1
+        return batches * self.task.batch_size
+
     def batch(self, step: int) -> Batch:
         size, share = self.task.batch_size, self.hyperparameters.share
         if self.hyperparameters.form == "gradient":

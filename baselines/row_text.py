@@ -8,15 +8,16 @@ only ``BLOCK_ROWS`` rows are strings at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from benchmark.data.tokenizers import ByteTokenizer
 from benchmark.task import Task
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 BLOCK_ROWS = 4096
 
@@ -81,6 +82,8 @@ class NgramFeatures:
     """Counts of hashed n-grams of rows: sparse ``[n, buckets]``."""
 
     def __init__(self, task: Task, settings: NgramSettings) -> None:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         self._task = task
         of_bytes = has_byte_rows(task)
         usual = (3, 4) if of_bytes else (1, 2)

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from benchmark.cli_methods import check, new_method
+from benchmark.cli_shared import (
+    RESULTS,
+    CacheOption,
+    Device,
+    DeviceOption,
+    JobsOption,
+    ReportOption,
+    ResultsOption,
+    RetryOption,
+    StudyArgument,
+    ThreadsOption,
+    conclude,
+    console,
+    fail,
+    interruptible,
+    load,
+    messages,
+    require_device,
+    say,
+    show_report,
+    write_report,
+)
+from benchmark.cli_tune import tune
 from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
-    from benchmark.runner import Outcome
     from benchmark.study import Study
 
 app = typer.Typer(
@@ -28,27 +47,9 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Build and look at token rows.")
 app.add_typer(data_app, name="data")
-console = Console()
-messages = Console(stderr=True)
-
-StudyArgument = Annotated[str, typer.Argument(help="A .yaml file, or an embedded study's name.")]
-ResultsOption = Annotated[
-    Path, typer.Option(help="Folder that holds a folder of results for each study.")
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Rows, packages, checkpoints. [default: $ADAPTBENCH_CACHE or ~/.cache/adaptbench]"
-    ),
-]
-RESULTS = Path("results")
-
-
-class Device(StrEnum):
-    """Where the main model runs."""
-
-    cpu = "cpu"
-    cuda = "cuda"
+app.command()(tune)
+app.command("check")(check)
+app.command("new-method")(new_method)
 
 
 @app.callback()
@@ -61,17 +62,16 @@ def _options(
 @app.command()
 def run(
     study: StudyArgument,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side.")] = 1,
+    jobs: JobsOption = 1,
     methods: Annotated[
         str | None, typer.Option(help="Only these methods (labels, separated by commas).")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where the main model runs.")] = Device.cpu,
-    threads: Annotated[
-        int, typer.Option(min=1, help="CPU threads a run; part of what makes runs bit-identical.")
-    ] = 1,
+    device: DeviceOption = Device.cpu,
+    threads: ThreadsOption = 1,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
-    retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
+    retry_failed: RetryOption = False,
+    report: ReportOption = True,
 ) -> None:
     """Run what a study lacks, then print its table and draw its figures."""
     from benchmark.environment import cache_folder
@@ -79,8 +79,8 @@ def run(
     from benchmark.registry import resolve
     from benchmark.runner import Settings, run_study
 
-    _require_device(device)
-    loaded = resolve(_load(study))
+    require_device(device)
+    loaded = resolve(load(study))
     settings = Settings(
         results=results / loaded.study,
         cache=cache_folder(cache),
@@ -90,16 +90,33 @@ def run(
         retry_failed=retry_failed,
         labels=_labels(loaded, methods),
     )
-    with _interruptible(), StudyProgress(messages) as progress:
+    with interruptible(), StudyProgress(messages) as progress:
         outcome = run_study(loaded, settings, progress.hear, progress.building)
-    _report(outcome, settings.results)
+    if report:
+        show_report(outcome, settings.results)
+    conclude(outcome, settings.results)
 
 
 @app.command()
 def table(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
     """Print a study's table and write its tables and figures from the records."""
     folder = _results_of(study, results)
-    _write_report(folder)
+    write_report(folder)
+
+
+@app.command()
+def selection(
+    study: StudyArgument,
+    domain: Annotated[str, typer.Argument(help="Provenance domain of the generic corpus.")],
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Print and draw how often each method trained on rows of a provenance domain."""
+    from benchmark.report.selection import selection_table, write_selection
+
+    folder = _results_of(study, results)
+    written = write_selection(folder, domain)
+    console.print(selection_table(folder, domain))
+    say("written: " + ", ".join(str(file) for file in written))
 
 
 @app.command("list")
@@ -162,7 +179,7 @@ def main() -> None:
     except UserError as error:
         if debug:
             raise
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -170,39 +187,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"adaptbench: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _fail_interrupted() -> NoReturn:
-    _fail("interrupted; nothing is lost: run the same command to go on", 130)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """One line instead of a traceback for Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail_interrupted()
-
-
-def _say(message: str) -> None:
-    messages.print(message, markup=False, highlight=False, soft_wrap=True)
-
-
-def _load(name: str) -> Study:
-    from benchmark.registry import check_methods
-    from benchmark.study import find_study, load_study
-
-    file = find_study(name)
-    study = load_study(file)
-    check_methods(study, file)
-    return study
+        fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
 
 
 def _labels(study: Study, methods: str | None) -> tuple[str, ...]:
@@ -216,14 +201,6 @@ def _labels(study: Study, methods: str | None) -> tuple[str, ...]:
     return chosen
 
 
-def _require_device(device: Device) -> None:
-    if device is Device.cuda:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UserError("--device: no CUDA device is available here (got 'cuda'); valid: cpu")
-
-
 def _prepare(study: str, cache: Path | None) -> list[tuple[str, PreparedData]]:
     from benchmark.data import prepare
     from benchmark.environment import cache_folder
@@ -232,7 +209,7 @@ def _prepare(study: str, cache: Path | None) -> list[tuple[str, PreparedData]]:
 
     loaded = load_study(find_study(study))
     folder = cache_folder(cache)
-    with _interruptible(), StudyProgress(messages) as progress:
+    with interruptible(), StudyProgress(messages) as progress:
         return [
             (name, prepare(loaded.data, target, folder, progress.building))
             for name, target in loaded.targets.items()
@@ -247,40 +224,3 @@ def _results_of(study: str, results: Path) -> Path:
         return results / load_study(Path(study)).study
     named = results / study
     return named if (named / "study.json").exists() else Path(study)
-
-
-def _report(outcome: Outcome, results: Path) -> None:
-    if outcome.found or outcome.done or outcome.failed:
-        (_write_report if _is_stale(results) else _print_table)(results)
-    found = f", {len(outcome.found)} found done" if outcome.found else ""
-    _say(f"{len(outcome.done)} run now{found}, {len(outcome.failed)} failed; {results}")
-    for run_id, reason in {**outcome.failed, **outcome.died}.items():
-        _say(f"{run_id}: {reason}")
-    if outcome.stopped:
-        _fail_interrupted()
-    if outcome.failed or outcome.died:
-        raise typer.Exit(1)
-
-
-def _is_stale(results: Path) -> bool:
-    """Whether a record is newer than the tables and figures."""
-    written = [results / "table.md", results / "figures" / "final.png"]
-    if not all(file.exists() for file in written):
-        return True
-    records = [file.stat().st_mtime for file in results.glob("runs/*/record.json")]
-    return max(records) > min(file.stat().st_mtime for file in written)
-
-
-def _write_report(results: Path) -> None:
-    from benchmark.report.figures import write_figures
-    from benchmark.report.tables import write_tables
-
-    written = [*write_tables(results), *write_figures(results)]
-    _print_table(results)
-    _say("written: " + ", ".join(str(file) for file in written))
-
-
-def _print_table(results: Path) -> None:
-    from benchmark.report.tables import terminal_table
-
-    console.print(terminal_table(results))

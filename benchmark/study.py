@@ -6,18 +6,30 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from benchmark.chosen import Chosen
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.errors import UserError, unknown, where
+from benchmark.method_files import label_of_file, names_file
 from benchmark.model_config import ModelConfig
 
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
+Loaded = TypeVar("Loaded", bound=BaseModel)
 
 
 class _Config(BaseModel):
@@ -60,10 +72,19 @@ class MethodEntry(_Config):
     method: str
     label: Name = ""
     hyperparameters: dict[str, Any] = {}
+    code: str = ""
+    """Digest of the method's file, for a method that is one; filled in when a study is run."""
 
     def model_post_init(self, _: Any) -> None:
         if not self.label:
-            object.__setattr__(self, "label", self.method)
+            label = label_of_file(self.method) if names_file(self.method) else self.method
+            object.__setattr__(self, "label", label)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_code(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs of registered methods do not depend on a field that they do not use."""
+        content: dict[str, Any] = dump(self)
+        return content if self.code else {k: v for k, v in content.items() if k != "code"}
 
 
 class RunSpec(_Config):
@@ -109,6 +130,8 @@ class Study(_Config):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     training: TrainingConfig
     fine_tuning: FineTuningConfig
+    tuned: Path | Chosen | None = None
+    """Chosen hyper-parameters that replace those of the methods: a file, or its content."""
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -145,7 +168,7 @@ class Study(_Config):
                 model=model,
                 target_name=target_name,
                 target=target,
-                method=method,
+                method=self._as_tuned(method, model_name, target_name),
                 seed=seed,
                 training=self.training,
                 fine_tuning=self.fine_tuning,
@@ -155,6 +178,14 @@ class Study(_Config):
             for seed in self.seeds
             for method in self.methods
         ]
+
+    def _as_tuned(self, entry: MethodEntry, model: str, target: str) -> MethodEntry:
+        if self.tuned is None:
+            return entry
+        if isinstance(self.tuned, Path):
+            raise ValueError(f"{self.tuned} is not read in yet: resolve the study first")
+        values = self.tuned.find(model, target, entry.label).hyperparameters
+        return entry.model_copy(update={"hyperparameters": values})
 
 
 def embedded_studies() -> dict[str, Path]:
@@ -184,6 +215,21 @@ def load_study(file: Path) -> Study:
     Raises:
         UserError: naming the file, the key, the bad value and what is valid.
     """
+    return _load(file, Study, "a study")
+
+
+def load_chosen(file: Path) -> Chosen:
+    """Read and validate a file of chosen hyper-parameters.
+
+    Raises:
+        UserError: there is no such file; or naming the file, the key and the bad value.
+    """
+    if not file.is_file():
+        raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
+    return _load(file, Chosen, "a file of chosen hyper-parameters")
+
+
+def _load(file: Path, model: type[Loaded], what: str) -> Loaded:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -193,12 +239,12 @@ def load_study(file: Path) -> Study:
         raise UserError(f"{file}: not valid YAML: {problem}") from error
     if not isinstance(content, dict):
         raise UserError(
-            f"{file}: a study is a mapping with the keys {', '.join(Study.model_fields)}"
+            f"{file}: {what} is a mapping with the keys {', '.join(model.model_fields)}"
         )
     try:
-        return Study.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise UserError(explain(error, Study, file)) from error
+        raise UserError(explain(error, model, file)) from error
 
 
 def explain(error: ValidationError, model: type[BaseModel], file: Path | str | None = None) -> str:

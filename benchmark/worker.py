@@ -116,7 +116,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
 
     from benchmark.checkpoint import model_state, save_checkpoint
     from benchmark.models import build_model
-    from benchmark.registry import find_method
+    from benchmark.registry import method_of
     from benchmark.training import DivergedError, Hooks, InterruptedRunError, Trainer
 
     spec = job.spec
@@ -142,7 +142,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         spec,
         data,
         model.to(job.device),
-        find_method(spec.method.method),
+        method_of(spec.method),
         folder / "checkpoint.safetensors",
         hooks,
     )

@@ -24,6 +24,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.base import Choice
 from baselines.bilevel.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.cost import RowFlops
 from benchmark.influence import dot, gradient, hessian_product
 from benchmark.models import token_share
 from benchmark.task import Task
@@ -79,6 +80,9 @@ class ANOGRAD(OnlineSelector):
         self._figures["objective"] = -aligned / (n + EPSILON)
         along, across = 1 / (n + EPSILON), aligned / (n * (n + EPSILON) ** 2)
         return {name: across * bent[name] - along * s[name] for name in s}, 1.0
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return 2 * row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         own = {"scale": self.scale.detach(), "left_out": self._left_out}

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from baselines.base import Choice
 from baselines.bilevel.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.cost import RowFlops
 from benchmark.influence import gradient, parameters_of, step_along
 from benchmark.models import token_share
 
@@ -54,3 +55,6 @@ class DDS(OnlineSelector):
         loss, ahead = gradient(model, target, token_share(target), at=here)
         self._figures["outer_loss"] = float(loss)
         return {name: -value for name, value in ahead.items()}, rate or 1.0
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return (2 if self.hyperparameters.look_ahead > 0 else 1) * row.gradient

@@ -10,9 +10,10 @@ Source: arXiv 2311.11973, section 3 and its public code (order of the updates, d
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -20,11 +21,13 @@ from torch import Tensor, nn
 
 from baselines.base import Baseline, Choice, Hyperparameters, LogUniform
 from baselines.bilevel.weight_network import (
+    SMALL_NETWORK,
     NetworkConfig,
     build_network,
     draw_without_replacement,
     example_probability,
 )
+from benchmark.cost import RowFlops
 from benchmark.influence import influence
 from benchmark.task import Batch, Task
 
@@ -44,6 +47,7 @@ class OnlineSelector(Baseline):
     """One step: score, learn, draw."""
 
     Hyperparameters = SelectorHyperparameters
+    check_settings: ClassVar[Mapping[str, Any]] = SMALL_NETWORK
 
     def __init__(self, task: Task, hyperparameters: SelectorHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -111,6 +115,18 @@ class OnlineSelector(Baseline):
         self, step: int, rows: Tensor, weights: Tensor, target: Tensor
     ) -> tuple[Mapping[str, Tensor], float]:
         """The direction ``u`` in parameter space, and a factor on the influences along it."""
+
+    @abstractmethod
+    def direction_flops(self, row: RowFlops) -> float:
+        """FLOPs of :meth:`direction`, by row of the sub-batch."""
+
+    def selection_flops(self, row: RowFlops) -> float:
+        task, settings = self.task, self.hyperparameters
+        scored = task.rows_offered(settings.downsampling)
+        network = self.network.row_flops(row.tokens)
+        learning = 3 * network + self.direction_flops(row) + row.influence
+        updates: int = math.ceil(task.steps / settings.update_every)
+        return task.steps * scored * network + updates * task.batch_size * learning
 
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return dict(self._figures)

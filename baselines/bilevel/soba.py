@@ -22,6 +22,7 @@ from torch import Tensor
 
 from baselines.base import Choice
 from baselines.bilevel.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.cost import RowFlops
 from benchmark.influence import gradient, hessian_product, parameters_of
 from benchmark.models import token_share
 from benchmark.optimisation import build_optimizer
@@ -70,6 +71,9 @@ class SOBA(OnlineSelector):
             product = hessian_product(model, rows, token_share(rows), v)
             direction = {name: value + product[name] for name, value in direction.items()}
         return direction
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         own = {

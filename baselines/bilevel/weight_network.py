@@ -31,6 +31,10 @@ class NetworkConfig(BaseModel):
     buckets: Size = 4096
 
 
+SMALL_NETWORK = {"network": {"embedding": 8, "hidden": 8}}
+"""Hyper-parameters of a method that make its network quick to check."""
+
+
 class ConvolutionNetwork(nn.Module):
     """Embedding, one causal convolution, ReLU, one score a position, mean over tokens.
 
@@ -42,6 +46,11 @@ class ConvolutionNetwork(nn.Module):
         self.embedding = nn.Embedding(vocabulary_size, embedding)
         self.convolution = nn.Conv1d(embedding, hidden, span)
         self.score = nn.Linear(hidden, 1)
+
+    def row_flops(self, tokens: int) -> float:
+        """FLOPs of scoring one row; three times that with the gradient."""
+        kernel = self.convolution.weight.numel() + self.score.weight.numel()
+        return 2.0 * tokens * kernel
 
     def forward(self, rows: Tensor) -> Tensor:
         embedded = self.embedding(shifted(rows)).transpose(1, 2)
@@ -70,6 +79,10 @@ class BagOfNgramsNetwork(nn.Module):
         self.embedding = nn.Embedding(rows, embedding)
         self.hidden = nn.Linear(embedding, hidden)
         self.score = nn.Linear(hidden, 1)
+
+    def row_flops(self, tokens: int) -> float:  # noqa: ARG002
+        """FLOPs of scoring one row, table look-ups left out; three times that with the gradient."""
+        return 2.0 * (self.hidden.weight.numel() + self.score.weight.numel())
 
     def forward(self, rows: Tensor) -> Tensor:
         features = self.features(shifted(rows))

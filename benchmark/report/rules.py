@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.chosen import Chosen
 from benchmark.records import STAGES, RunRecord
 from benchmark.report.inputs import StudyResults
 
@@ -44,6 +45,7 @@ def general_rules(results: StudyResults) -> list[str]:
         _statistics(results),
         _training(results),
         _fine_tuning(results),
+        *_tuning(results),
         *_models(results),
         *_data(results),
         _commits(results.records),
@@ -119,6 +121,18 @@ def _fine_tuning(results: StudyResults) -> str:
         f"after {tuning.warmup:,} steps of warm-up; evaluated every {tuning.evaluate_every:,} "
         f"steps, patience {tuning.patience:,}"
     )
+
+
+def _tuning(results: StudyResults) -> list[str]:
+    """How chosen hyper-parameters came about, and what that cost."""
+    chosen = results.study.tuned
+    if not isinstance(chosen, Chosen):
+        return []
+    flops = f"{sum(row.tuning_flops for row in chosen.chosen):.2e}".replace("e+", "e")
+    return [
+        f"hyper-parameters: {chosen.rule}; tuned in study {chosen.study} with seed "
+        f"{chosen.training_seed}; the trials cost {flops} FLOPs, not counted in the costs here"
+    ]
 
 
 def _models(results: StudyResults) -> list[str]:

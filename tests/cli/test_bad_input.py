@@ -200,18 +200,6 @@ def test_table_without_results(adaptbench: CommandLine) -> None:
     assert "run the study first" in refused(adaptbench, "table", "mini")
 
 
-def test_damaged_record(
-    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
-) -> None:
-    file = write_study(content)
-    assert adaptbench("run", file).returncode == 0
-    record = next((adaptbench.folder / "results" / "tiny" / "runs").glob("*/record.json"))
-    record.write_text(record.read_text()[:-40])
-    line = refused(adaptbench, "table", file)
-    assert record.name in line
-    assert "not a valid RunRecord" in line
-
-
 def test_unwritable_results(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

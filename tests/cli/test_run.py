@@ -42,36 +42,42 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
 
 
 def long_study(content: dict[str, Any]) -> dict[str, Any]:
-    """Two runs of some seconds each, with many checkpoints."""
-    training = content["training"] | {"steps": 400, "evaluate_every": 20}
-    return content | {"training": training}
+    """One run of some seconds, with many checkpoints."""
+    training = content["training"] | {"steps": 600, "evaluate_every": 20}
+    return content | {"training": training, "methods": ["pretraining"]}
 
 
-def test_run_then_find_done_then_add(
+def test_run_part_then_all_then_find_done_then_add(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
-    first = adaptbench("run", write_study(content), "--jobs", "2")
-    assert first.returncode == 0, first.stderr
-    assert "2 run now" in first.stderr
-    assert "pretraining" in first.stdout
-    made = records(adaptbench.folder)
+    folder, results = adaptbench.folder, adaptbench.folder / "results" / "tiny"
+    file = write_study(content)
+    assert "did you mean 'target_only'" in adaptbench("run", file, "--methods", "taget_only").stderr
+    part = adaptbench("run", file, "--methods", "target_only")
+    assert part.returncode == 0, part.stderr
+    assert [record["spec"]["method"]["label"] for record in records(folder).values()] == [
+        "target_only"
+    ]
+    whole = adaptbench("run", file)
+    assert "1 run now, 1 found done" in whole.stderr
+    made = records(folder)
     assert {record["status"] for record in made.values()} == {"done"}
     assert len({record["initial_weights"] for record in made.values()}) == 1
-    results = adaptbench.folder / "results" / "tiny"
     for name in ("table.md", "table.csv", "table.tex", "study.json"):
         assert (results / name).stat().st_size > 0
-    assert {file.suffix for file in (results / "figures").iterdir()} == {".png", ".pdf"}
+    assert {figure.suffix for figure in (results / "figures").iterdir()} == {".png", ".pdf"}
 
-    again = adaptbench("run", write_study(content))
+    written = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
+    again = adaptbench("run", file)
     assert again.returncode == 0
     assert "0 run now, 2 found done" in again.stderr
-    assert again.stdout == first.stdout
-    assert records(adaptbench.folder) == made
+    assert again.stdout == whole.stdout
+    written.pop(results / "study.json")
+    assert all(path.stat().st_mtime_ns == time_ for path, time_ in written.items())
 
-    more = write_study(content | {"methods": [*content["methods"], "random"]})
-    added = adaptbench("run", more)
+    added = adaptbench("run", write_study(content | {"methods": [*content["methods"], "random"]}))
     assert "1 run now, 2 found done" in added.stderr
-    now = records(adaptbench.folder)
+    now = records(folder)
     assert len(now) == 3
     assert all(now[run_id] == record for run_id, record in made.items())
 
@@ -79,24 +85,12 @@ def test_run_then_find_done_then_add(
 def test_jobs_and_order_change_no_bit(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
-    adaptbench("run", write_study(content), "--jobs", "2")
-    adaptbench("run", write_study(content), "--jobs", "1", "--results", "other")
+    reversed_ = content | {"methods": content["methods"][::-1]}
+    adaptbench("run", write_study(content), "--jobs", "2", "--no-report")
     together = losses(adaptbench.folder)
-    (adaptbench.folder / "other").rename(adaptbench.folder / "moved")
-    (adaptbench.folder / "results").rename(adaptbench.folder / "gone")
-    (adaptbench.folder / "moved").rename(adaptbench.folder / "results")
+    (adaptbench.folder / "results").rename(adaptbench.folder / "before")
+    adaptbench("run", write_study(reversed_), "--no-report")
     assert losses(adaptbench.folder) == together
-
-
-def test_only_chosen_methods_run(
-    adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
-) -> None:
-    result = adaptbench("run", write_study(content), "--methods", "target_only")
-    assert result.returncode == 0, result.stderr
-    assert [name.split("-")[2] for name in records(adaptbench.folder)] == ["target_only"]
-    wrong = adaptbench("run", write_study(content), "--methods", "target_onyl")
-    assert wrong.returncode == 2
-    assert "did you mean 'target_only'" in wrong.stderr
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
@@ -105,7 +99,7 @@ def test_killed_anywhere_goes_on_to_the_same_bits(
 ) -> None:
     file = write_study(long_study(content))
     folder = adaptbench.folder
-    process = adaptbench.start("run", file, start_new_session=True)
+    process = adaptbench.start("run", file, "--no-report", start_new_session=True)
     wait_for(lambda: list((adaptbench.cache / "runs").glob("*/checkpoint.safetensors")))
     time.sleep(0.5)
     os.kill(process.pid, sent)
@@ -116,11 +110,11 @@ def test_killed_anywhere_goes_on_to_the_same_bits(
         assert "Traceback" not in err
     assert not any(record["status"] == "failed" for record in records(folder).values())
 
-    resumed = adaptbench("run", file)
+    resumed = adaptbench("run", file, "--no-report")
     assert resumed.returncode == 0, resumed.stderr
     pieces = losses(folder)
     (folder / "results").rename(folder / "pieces")
-    whole = adaptbench("run", file, "--cache", folder / "fresh")
+    whole = adaptbench("run", file, "--no-report", "--cache", folder / "fresh")
     assert whole.returncode == 0, whole.stderr
     assert losses(folder) == pieces
 
@@ -130,8 +124,8 @@ def test_killed_worker_is_reported_and_goes_on(
 ) -> None:
     import psutil
 
-    file = write_study(long_study(content) | {"methods": ["pretraining"]})
-    process = adaptbench.start("run", file)
+    file = write_study(long_study(content))
+    process = adaptbench.start("run", file, "--no-report")
     wait_for(lambda: list((adaptbench.cache / "runs").glob("*/checkpoint.safetensors")))
     workers = [
         p for p in psutil.Process(process.pid).children() if "benchmark.worker" in p.cmdline()
@@ -141,7 +135,7 @@ def test_killed_worker_is_reported_and_goes_on(
     assert process.returncode == 1
     assert "killed by signal 9" in err
     assert records(adaptbench.folder) == {}
-    assert adaptbench("run", file).returncode == 0
+    assert adaptbench("run", file, "--no-report").returncode == 0
     assert len(records(adaptbench.folder)) == 1
 
 
@@ -161,27 +155,33 @@ def test_divergence_fails_the_run_and_the_study_goes_on(
         assert record["failed_at_step"] in (1, 2, 3)
         assert f"loss is nan at step {record['failed_at_step']}" in record["reason"]
         assert record["reason"] in result.stderr
-    again = adaptbench("run", file)
+    again = adaptbench("run", file, "--no-report")
     assert again.returncode == 1
     assert "0 run now" in again.stderr
     assert next(iter(made.values()))["reason"] in again.stderr
 
 
-def test_changed_data_is_not_mixed_with_old_results(
+def test_changed_data_and_damaged_records_are_not_mixed_in(
     adaptbench: CommandLine,
     content: dict[str, Any],
     write_study: WriteStudy,
     corpus: tuple[Path, Path],
 ) -> None:
-    file = write_study(content)
-    assert adaptbench("run", file).returncode == 0
+    file = write_study(content | {"methods": ["pretraining"]})
+    assert adaptbench("run", file, "--no-report").returncode == 0
     before = records(adaptbench.folder)
     target = corpus[1]
     target.write_text(target.read_text() + "\n\nOne more paragraph about quite another thing.")
-    result = adaptbench("run", file)
+    result = adaptbench("run", file, "--no-report")
     assert result.returncode == 2
     assert "was made with other data" in result.stderr
     assert records(adaptbench.folder) == before
+
+    record = next((adaptbench.folder / "results" / "tiny" / "runs").glob("*/record.json"))
+    record.write_text(record.read_text()[:-40])
+    damaged = adaptbench("table", file)
+    assert damaged.returncode == 2
+    assert "record.json: not a valid RunRecord" in damaged.stderr
 
 
 def test_full_disk_loses_nothing(
@@ -191,7 +191,7 @@ def test_full_disk_loses_nothing(
     import subprocess
 
     file = write_study(content)
-    assert adaptbench("run", file, "--methods", "pretraining").returncode == 0
+    assert adaptbench("run", file, "--methods", "pretraining", "--no-report").returncode == 0
     before = records(adaptbench.folder)
     runs = adaptbench.cache / "runs"
     mounted = subprocess.run(
@@ -200,12 +200,12 @@ def test_full_disk_loses_nothing(
     if mounted.returncode:
         pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
     try:
-        result = adaptbench("run", file)
+        result = adaptbench("run", file, "--no-report")
     finally:
         subprocess.run(["umount", str(runs)], check=True)
     assert result.returncode == 1
     assert "checkpoint cannot be written" in result.stderr
     assert "Traceback" not in result.stderr
     assert records(adaptbench.folder) == before
-    assert adaptbench("run", file).returncode == 0
+    assert adaptbench("run", file, "--no-report").returncode == 0
     assert len(records(adaptbench.folder)) == 2

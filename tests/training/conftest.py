@@ -16,9 +16,6 @@ from benchmark.study import RunSpec, Study
 from benchmark.training import Hooks, Trainer
 from tests.conftest import study_content, write_corpus
 
-NETWORK = {"embedding": 8, "hidden": 8}
-SMALL_NETWORKS = {"classifier": {"network": NETWORK}, "dds": {"network": NETWORK}}
-
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,12 +35,12 @@ def data(base_content: dict[str, Any], folder: Path) -> PreparedData:
 
 @pytest.fixture
 def spec(base_content: dict[str, Any]) -> Callable[..., RunSpec]:
-    """The run of one method, small weight networks, other settings as given."""
+    """The run of one method, quick to check, other settings as given."""
 
     def make(
         method: str, hyperparameters: dict[str, Any] | None = None, **training: Any
     ) -> RunSpec:
-        chosen = SMALL_NETWORKS.get(method, {}) | (hyperparameters or {})
+        chosen = {**find_method(method).check_settings, **(hyperparameters or {})}
         content = base_content | {
             "methods": [{"method": method, "hyperparameters": chosen}],
             "training": base_content["training"] | training,

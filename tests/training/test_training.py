@@ -1,75 +1,22 @@
-"""The loop: same start, same data, exact resume, divergence, fine-tuning's rule."""
+"""The loop: streams of rows, divergence, fine-tuning's rule, the bill. See also tests/contract."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from benchmark.data import PreparedData
-from benchmark.registry import methods
 from benchmark.study import RunSpec
 from benchmark.task import Batch
-from benchmark.training import DivergedError, Hooks, InterruptedRunError, Trainer
-from benchmark.worker import weights_hash
-
-from .conftest import initial_model
+from benchmark.training import DivergedError, Trainer
 
 MakeSpec = Callable[..., RunSpec]
 MakeTrainer = Callable[..., Trainer]
-ALL_METHODS = pytest.mark.parametrize("name", sorted(methods()))
-
-
-def outcome(trainer: Trainer) -> dict[str, Any]:
-    """Everything of a run that must not depend on interruptions; seconds may."""
-    results = trainer.run()
-    timeless = [
-        result.model_copy(update={"cost": result.cost.model_copy(update={"seconds": 0.0})})
-        for result in results
-    ]
-    metrics = [{**line, "seconds": 0} for line in trainer.progress.metrics]
-    return {
-        "results": [result.model_dump() for result in timeless],
-        "metrics": metrics,
-        "weights": weights_hash(trainer.model),
-    }
-
-
-def stop_at(stage: str, step: int) -> Hooks:
-    """Hooks that ask to stop once that step has been made."""
-    seen = {"stage": "", "step": 0}
-
-    def note(at_stage: str, at_step: int, *_: object) -> None:
-        seen.update(stage=at_stage, step=at_step)
-
-    return Hooks(on_step=note, should_stop=lambda: seen == {"stage": stage, "step": step})
-
-
-@ALL_METHODS
-def test_resuming_changes_no_bit(spec: MakeSpec, trainer: MakeTrainer, name: str) -> None:
-    run = spec(name)
-    whole = outcome(trainer(run, name="whole"))
-    for stage, step in (("trained", 3), ("trained", 8), ("fine_tuned", 5)):
-        with pytest.raises(InterruptedRunError):
-            trainer(run, stop_at(stage, step), name="pieces").run()
-    assert outcome(trainer(run, name="pieces")) == whole
-
-
-@ALL_METHODS
-def test_every_method_learns(spec: MakeSpec, trainer: MakeTrainer, name: str) -> None:
-    run = spec(name, steps=50)
-    trained = trainer(run).run()[0]
-    assert trained.valid_loss < 0.9 * math.log(256)
-
-
-def test_same_start_for_every_method(spec: MakeSpec, data: PreparedData) -> None:
-    hashes = {weights_hash(initial_model(spec(name), data)) for name in methods()}
-    assert len(hashes) == 1
 
 
 def test_small_batch_is_the_front_of_the_big_one(spec: MakeSpec, trainer: MakeTrainer) -> None:
