@@ -9,7 +9,7 @@ Hessian (``hessian: false``) it is trained on ``s`` alone.
 Sub-batch: the drawn rows, weighted once more by the softmax, for the influences and for ``H v``.
 Defaults: Hessian on, Adam 1e-3, convolution 128 x 7, update every step (public code).
 Charged for: scoring the big batch, a target gradient, a Hessian product (forward-mode over one
-backward pass: about two gradients) and an influence pass on batch-sized rows.
+backward pass: about three gradients) and an influence pass on batch-sized rows.
 """
 
 from __future__ import annotations
