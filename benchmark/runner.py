@@ -168,8 +168,9 @@ class _Workers:
         with self._lock:
             if self._stopping:
                 return None
+            # -P: no file in the user's folder shadows a module.
             process = subprocess.Popen(
-                [sys.executable, "-m", "benchmark.worker"],
+                [sys.executable, "-P", "-m", "benchmark.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
