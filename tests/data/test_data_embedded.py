@@ -219,7 +219,7 @@ HEADED = b"---\nkey: x\n---\nMay be used."
         (
             "awsdocs",
             "botocore/data/s3/1/service-2.json.gz",
-            gzip.compress(json.dumps(API).encode()),
+            gzip.compress(json.dumps(API).encode(), mtime=0),
             [("awsdocs", " ".join(["Long & plain."] * 20))],
         ),
         (
