@@ -132,6 +132,7 @@ def _draw_pair(axes: Axes, frame: pd.DataFrame, styles: dict[str, Style]) -> Non
     axes.axhline(1, color=GREY, linestyle="--", linewidth=1)
     # Linear below 1, so that a method that avoids the domain can be shown too.
     axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+    axes.set_ylim(bottom=0)
     axes.set_yticks(TICKS, labels=[str(tick) for tick in TICKS])
     axes.yaxis.set_minor_locator(NullLocator())
 
