@@ -43,7 +43,8 @@ def check(
             console.print(_table(f"{name}: {method.summary}", found))
             failed += [f"{name}: {finding.check}" for finding in found if not finding.passed]
     if failed:
-        console.print(f"FAILED {', '.join(failed)}", markup=False, highlight=False)
+        line = f"FAILED {', '.join(failed)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
