@@ -8,14 +8,13 @@ written aside and renamed, so that a reader never sees half of one.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import UserError
+from benchmark.files import write_atomically
 from benchmark.study import RunSpec, Study
 
 if TYPE_CHECKING:
@@ -94,28 +93,6 @@ class StudyIndex(_Record):
 
     study: Study
     runs: tuple[str, ...]
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Replace ``file`` by ``text`` in one step; on any failure the old file stays.
-
-    Raises:
-        UserError: the folder cannot be written or its disk is full.
-    """
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{file}: cannot be written: {error.strerror}") from error
 
 
 def run_folder(results: Path, run_id: str) -> Path:

@@ -215,7 +215,7 @@ def load_study(file: Path) -> Study:
     Raises:
         UserError: naming the file, the key, the bad value and what is valid.
     """
-    return _load(file, Study, "a study")
+    return load_config(file, Study, "a study")
 
 
 def load_chosen(file: Path) -> Chosen:
@@ -226,10 +226,15 @@ def load_chosen(file: Path) -> Chosen:
     """
     if not file.is_file():
         raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
-    return _load(file, Chosen, "a file of chosen hyper-parameters")
+    return load_config(file, Chosen, "a file of chosen hyper-parameters")
 
 
-def _load(file: Path, model: type[Loaded], what: str) -> Loaded:
+def load_config(file: Path, model: type[Loaded], what: str) -> Loaded:
+    """Read and validate a YAML file; ``what`` it is, for its reader.
+
+    Raises:
+        UserError: naming the file, the key, the bad value and what is valid.
+    """
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

@@ -13,7 +13,8 @@ import yaml
 
 from benchmark.chosen import Chosen, ChosenValues
 from benchmark.errors import UserError
-from benchmark.records import RunRecord, load_records, write_atomically
+from benchmark.files import write_atomically
+from benchmark.records import RunRecord, load_records
 from benchmark.study import Study
 from benchmark.trials import trial_label, trial_study
 

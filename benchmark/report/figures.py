@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
 
-from benchmark.errors import UserError
+from benchmark.files import replacing
 from benchmark.report.cost_figure import cost_figure
 from benchmark.report.curves_figure import curves_figure
 from benchmark.report.final_figure import final_figure
@@ -49,20 +47,7 @@ def publish(figure: Figure, results: Path, name: str) -> list[Path]:
 
 
 def _publish(figure: Figure, file: Path) -> Path:
-    """Save a figure aside and rename it, so that a reader never sees half of one."""
     ending = file.suffix.removeprefix(".")
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            figure.savefig(stream, format=ending, metadata=UNDATED[ending])
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise UserError(f"{file}: cannot be written: {error.strerror}") from error
+    with replacing(file) as stream:
+        figure.savefig(stream, format=ending, metadata=UNDATED[ending])
     return file

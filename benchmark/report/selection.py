@@ -12,7 +12,8 @@ from matplotlib.ticker import NullLocator
 from rich.table import Table
 
 from benchmark.errors import unknown
-from benchmark.records import RunRecord, load_records, metrics_frame, read_index, write_atomically
+from benchmark.files import write_atomically
+from benchmark.records import RunRecord, load_records, metrics_frame, read_index
 from benchmark.report.figures import publish
 from benchmark.report.style import GREY, RC, Style, method_styles
 

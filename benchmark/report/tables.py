@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.records import write_atomically
+from benchmark.files import write_atomically
 from benchmark.report.blocks import Block, Cell, build_blocks
 from benchmark.report.inputs import StudyResults, load_results
 from benchmark.report.rules import footnotes, general_rules
