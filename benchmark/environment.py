@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -13,6 +14,8 @@ from benchmark import __version__
 from benchmark.records import Environment
 
 CACHE_VARIABLE = "ADAPTBENCH_CACHE"
+SNAPSHOT_FILE = "snapshot.json"
+"""Beside the packages of a copy of the source: its commit, and whether it differs from that."""
 _PACKAGES = ("torch", "transformers", "datasets", "numpy", "safetensors", "scikit-learn")
 
 
@@ -24,9 +27,9 @@ def cache_folder(given: Path | None = None) -> Path:
     return Path(named).absolute() if named else Path.home() / ".cache" / "adaptbench"
 
 
-def describe(device: str, threads: int) -> Environment:
-    """The environment of this process."""
-    commit, dirty = _source_state()
+def describe(device: str, threads: int, processes: int = 1) -> Environment:
+    """The environment of this process, one of ``processes`` that make a run."""
+    commit, dirty = source_state()
     return Environment(
         versions={"python": platform.python_version(), "adaptbench": __version__, **_versions()},
         commit=commit,
@@ -35,6 +38,7 @@ def describe(device: str, threads: int) -> Environment:
         processor=_processor(),
         device=device,
         threads=threads,
+        processes=processes,
     )
 
 
@@ -48,9 +52,13 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _source_state() -> tuple[str, bool]:
+def source_state() -> tuple[str, bool]:
     """Commit of the installed source and whether it differs from it; results do not count."""
     folder = Path(__file__).parent
+    snapshot = folder.parent / SNAPSHOT_FILE
+    if snapshot.exists():
+        state = json.loads(snapshot.read_text(encoding="utf-8"))
+        return str(state["commit"]), bool(state["dirty"])
     code = ["benchmark", "baselines", "slurm", "pyproject.toml"]
     try:
         commit = _git(folder, "rev-parse", "HEAD")

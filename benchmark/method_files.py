@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 from importlib.machinery import SourceFileLoader
@@ -11,6 +12,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from benchmark.errors import UserError
+
+SNAPSHOT_VARIABLE = "ADAPTBENCH_METHOD_FILES"
+"""Names a folder of method files, each called by the digest of its code."""
 
 
 def names_file(method: str) -> bool:
@@ -21,6 +25,16 @@ def names_file(method: str) -> bool:
 def label_of_file(method: str) -> str:
     """What tables and folders call a method in a file."""
     return re.sub(r"[^A-Za-z0-9_.+]", "_", Path(method).stem)[:60]
+
+
+def file_of(method: str, code: str) -> Path:
+    """Where to read a method that a study names by file: its copy, if the runs have been given one.
+
+    ``code`` is the digest of the file that the runs were planned with, empty if none was taken.
+    """
+    folder = os.environ.get(SNAPSHOT_VARIABLE)
+    copy = Path(folder) / f"{code}.py" if folder and code else None
+    return copy if copy is not None and copy.exists() else Path(method)
 
 
 def code_digest(file: Path) -> str:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from benchmark.chosen import Chosen, ChosenValues
 from benchmark.errors import UserError, unknown
-from benchmark.method_files import code_digest, load_module, names_file
+from benchmark.method_files import code_digest, file_of, load_module, names_file
 from benchmark.study import MethodEntry, Study, explain, load_chosen
 
 if TYPE_CHECKING:
@@ -55,12 +55,15 @@ def find_method(name: str, at: str = "") -> type[Baseline]:
 
 def method_of(entry: MethodEntry, at: str = "") -> type[Baseline]:
     """The method of an entry, refused if its file is not the one that the entry was made with."""
-    if entry.code and entry.code != code_digest(Path(entry.method)):
+    if not names_file(entry.method):
+        return find_method(entry.method, at)
+    file = file_of(entry.method, entry.code)
+    if entry.code and entry.code != code_digest(file):
         raise UserError(
             f"{at}{entry.method} has changed since these runs were planned (code "
             f"{entry.code[:8]}): start the command again"
         )
-    return find_method(entry.method, at)
+    return _method_in_file(file, at)
 
 
 def check_methods(study: Study, file: object = None) -> None:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,7 +13,8 @@ from benchmark.data import PreparedData, prepare
 from benchmark.errors import UserError
 from benchmark.records import read_record, write_index
 from benchmark.study import RunSpec, Study
-from benchmark.worker import STOPPED, Job, data_fingerprint
+from benchmark.worker import Job, data_fingerprint
+from benchmark.worker_process import WorkerProcess
 
 Listener = Callable[[RunSpec, dict[str, Any]], None]
 
@@ -129,7 +125,7 @@ def _note(outcome: Outcome, run_id: str, end: dict[str, Any]) -> None:
         outcome.done.append(run_id)
     elif end["event"] == "end":
         outcome.failed[run_id] = end["reason"]
-    elif end["event"] in {"refused", "died"}:
+    elif end["event"] in {"refused", "died", "out_of_memory"}:
         outcome.died[run_id] = end["reason"]
 
 
@@ -138,78 +134,31 @@ class _Workers:
 
     def __init__(self, settings: Settings, listen: Listener) -> None:
         self.settings, self.listen = settings, listen
-        self._alive: set[subprocess.Popen[str]] = set()
+        self._alive: set[WorkerProcess] = set()
         self._lock = threading.Lock()
         self._stopping = False
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Run one job to its end; the last event, ``died`` if the process said nothing."""
-        log = self.settings.cache / "logs" / f"{job.spec.run_id}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w", encoding="utf-8") as errors:
-            process = self._start(errors)
-            if process is None:
-                return {"event": "stopped"}
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with process, process.stdin as stdin:
-                stdin.write(job.model_dump_json())
-                stdin.close()
-                last = self._follow(job.spec, process.stdout)
-            self._alive.discard(process)
-        if last["event"] in {"end", "refused", "stopped"}:
-            return last
-        end = {"event": "died", "reason": _how_it_died(process.returncode, log)}
-        self.listen(job.spec, end)
-        return end
+        """Run one job to its end; the last event."""
+        process = self._start(job)
+        if process is None:
+            return {"event": "stopped"}
+        last = process.follow(lambda event: self.listen(job.spec, event))
+        self._alive.discard(process)
+        return last
 
-    def _start(self, errors: Any) -> subprocess.Popen[str] | None:
-        """A new worker in a session of its own, so that a Ctrl-C reaches it only through us."""
+    def _start(self, job: Job) -> WorkerProcess | None:
         with self._lock:
             if self._stopping:
                 return None
-            # -P: no file in the user's folder shadows a module.
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "benchmark.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-                env=_environment(self.settings.threads),
-            )
+            log = self.settings.cache / "logs" / f"{job.spec.run_id}.log"
+            process = WorkerProcess(job, log)
             self._alive.add(process)
             return process
-
-    def _follow(self, spec: RunSpec, lines: Any) -> dict[str, Any]:
-        event: dict[str, Any] = {"event": "nothing"}
-        for line in lines:
-            event = json.loads(line)
-            self.listen(spec, event)
-        return event
 
     def stop(self) -> None:
         """Ask every worker to save and end; none starts any more."""
         with self._lock:
             self._stopping = True
             for process in self._alive:
-                process.send_signal(signal.SIGTERM)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """The worker's environment: thread pools of the right size from the start."""
-    fixed = {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-    return {**os.environ, **fixed}
-
-
-def _how_it_died(code: int, log: Path) -> str:
-    if code == STOPPED:
-        return "stopped from outside; run again to go on"
-    how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-    return f"the process was {how}{hint}; run again to go on, details in {log}"
+                process.stop()
