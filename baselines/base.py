@@ -75,6 +75,14 @@ class Baseline(ABC):
         self.task = task
         self.hyperparameters = hyperparameters
 
+    @classmethod
+    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
+        """How many of a run's first steps are plain pretraining, with no state of the method's.
+
+        Such steps are computed once for all runs that share them.
+        """
+        return 0
+
     def prepare(self) -> None:  # noqa: B027 (most methods have nothing to prepare)
         """Once, before training: fit a classifier, train a reference model ... (charged)."""
 

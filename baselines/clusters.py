@@ -2,14 +2,19 @@
 
 Rows are embedded, k-means is fitted on a sample of the generic ones, and then every generic row
 and every row of the target sample goes to its nearest centre. Two embeddings: ``lsi``, latent
-semantic indexing (hashed n-grams, TF-IDF, truncated SVD), or any sentence-transformers model.
+semantic indexing (hashed n-grams, TF-IDF, truncated SVD), or any sentence-transformers model that
+averages over tokens; those are loaded by transformers alone. Byte rows of a line of text hold few
+whole words, and short character n-grams make clusters that are purer (measured in
+`baselines.crisp`).
 """
 
 from __future__ import annotations
 
-import importlib
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -24,7 +29,6 @@ from baselines.row_text import (
     NgramSettings,
     generic_blocks,
     generic_sample,
-    has_byte_rows,
     texts,
 )
 from benchmark.errors import UserError
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 LSI = "lsi"
 KMEANS_BATCH = 1024
 POWER_ITERATIONS, OVERSAMPLES = 2, 10
+ENCODED_ROWS = 128
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """Token rows ``[n, T]`` to unit vectors ``[n, d]``."""
@@ -51,7 +56,7 @@ class ClusterSettings(Hyperparameters):
     """Number of clusters."""
 
     embedding: Annotated[str, Field(min_length=1)] = LSI
-    """``lsi``, or the name of a sentence-transformers model."""
+    """``lsi``, or the hub id or folder of a sentence-transformers model."""
 
     components: Annotated[int, Field(ge=2, le=1024)] = 64
     """Dimension of the ``lsi`` embedding."""
@@ -87,7 +92,7 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
 
     Raises:
         UserError: fewer rows than clusters or components, a sentence-transformers model that
-            cannot be loaded, or one asked to read rows that are not text.
+            cannot be loaded or pools otherwise, or one asked to read rows that are not text.
     """
     with threadpool_limits(torch.get_num_threads()):
         sample = generic_sample(task, "clusters", settings.fitted_rows)
@@ -109,7 +114,7 @@ def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
     embed = (
         _lsi(task, settings, sample)
         if settings.embedding == LSI
-        else _sentence_transformer(task, settings.embedding)
+        else text_encoder(task, settings.embedding)
     )
     kmeans = MiniBatchKMeans(
         settings.count, batch_size=KMEANS_BATCH, n_init=3, random_state=_seed(task, "k-means")
@@ -137,7 +142,7 @@ def _lsi(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Embed:
             f"components: {settings.components} need more than {len(sample)} generic rows: "
             "lower components or raise fitted_rows"
         )
-    count = NgramFeatures(task, settings.ngrams)
+    count = NgramFeatures(task, settings.ngrams, of_characters=(1, 3))
     features = count(sample)
     weigh = TfidfTransformer(sublinear_tf=True).fit(features)
     reduce = TruncatedSVD(
@@ -166,39 +171,69 @@ def _svd_flops(features: csr_matrix, components: int) -> float:
     return float((POWER_ITERATIONS + 1) * (products + factorisations))
 
 
-def _sentence_transformer(task: Task, name: str) -> Embed:
-    if not has_byte_rows(task):
-        raise UserError(
-            f"embedding: {name!r} reads text, and these rows are not bytes: use {LSI!r} or "
-            "data.tokenizer bytes"
-        )
-    model = _load_sentence_transformer(name, task)
+def text_encoder(task: Task, name: str) -> Embed:
+    """Means of a pretrained encoder's last hidden states over the tokens of each row's text."""
+    if task.decode is None:
+        raise UserError(f"embedding: {name!r} reads text, and these rows hold none: use {LSI!r}")
+    tokenizer, encoder = _load_text_encoder(name)
+    encoder.eval().to(task.device)
+    longest = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
+
+    @torch.inference_mode()
+    def embed_part(rows: np.ndarray) -> torch.Tensor:
+        encoded = tokenizer(
+            texts(task, rows),
+            padding=True,
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
+        ).to(task.device)
+        states = encoder(**encoded).last_hidden_state
+        mask = encoded["attention_mask"].unsqueeze(-1).to(states)
+        # A sum points where the mean does, and all vectors are scaled to length one.
+        return torch.nn.functional.normalize((states * mask).sum(1), dim=1)
 
     def embed(rows: np.ndarray) -> np.ndarray:
-        vectors = model.encode(
-            texts(task, rows), normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors)
+        parts = np.array_split(rows, math.ceil(len(rows) / ENCODED_ROWS))
+        return torch.cat([embed_part(part) for part in parts]).cpu().numpy()
 
     return embed
 
 
-def _load_sentence_transformer(name: str, task: Task) -> Any:
+def _load_text_encoder(name: str) -> tuple[Any, Any]:
+    """Tokenizer and model."""
+    from transformers import AutoModel, AutoTokenizer
+
     try:
-        package = importlib.import_module("sentence_transformers")
-    except ImportError as error:
-        raise UserError(
-            f"embedding: {name!r} needs the package sentence-transformers: "
-            f"`pip install sentence-transformers`, or use {LSI!r}"
-        ) from error
-    try:
-        return package.SentenceTransformer(name, device=str(task.device))
-    except (OSError, ValueError) as error:
+        pooling = _pooling(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        # Never a pickle: only safetensors weights are accepted.
+        encoder = AutoModel.from_pretrained(name, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
         problem = str(error).strip().splitlines()[0]
         raise UserError(
-            f"embedding: {name!r} cannot be loaded ({problem}); valid: {LSI!r}, or the name or "
-            "folder of a sentence-transformers model"
+            f"embedding: {name!r} cannot be loaded ({problem}); valid: {LSI!r}, or the hub id or "
+            "folder of a sentence-transformers model with safetensors weights"
         ) from error
+    if pooling - {"pooling_mode_mean_tokens"}:
+        raise UserError(
+            f"embedding: {name!r} is made for {', '.join(sorted(pooling))}, and only the mean over "
+            f"tokens is supported: use {LSI!r} or a model such as "
+            "sentence-transformers/all-MiniLM-L6-v2"
+        )
+    return tokenizer, encoder
+
+
+def _pooling(name: str) -> set[str]:
+    """How a sentence-transformers model pools its states, empty where it does not say."""
+    from transformers.utils.hub import cached_file
+
+    try:
+        file = cached_file(name, "1_Pooling/config.json")
+    except OSError:
+        return set()
+    settings = json.loads(Path(str(file)).read_text(encoding="utf-8"))
+    return {key for key, value in settings.items() if key.startswith("pooling_mode") and value}
 
 
 def _seed(task: Task, purpose: str) -> int:

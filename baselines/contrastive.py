@@ -10,14 +10,14 @@ Differences: one run does all four: both models are kept frozen and score the bi
 come, which selects what scoring ahead of time selects. The main model goes on from where the
 copies were taken.
 Defaults: a third of the steps for pretraining (100k of 300k there). Fine-tuning takes a tenth of
-the steps at 1e-3, whose sum over steps is a few percent of the main model's summed rate, as in
-the reference: a third of the steps, but at a rate that its schedule has brought down to 2e-5.
+the steps at half the main model's peak rate, so that its summed rate is a few percent of the main
+model's, as in the reference: a third of the steps, but at a rate that its schedule has brought
+down to 2e-5.
 Charged for: fine-tuning the copy; from there on two forward passes over the big batch a step.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -44,8 +44,8 @@ class ContrastiveHyperparameters(Hyperparameters):
     adaptation_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Steps of fine-tuning the copy on the target sample, as a share of the run's."""
 
-    adaptation_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(1e-4, 1e-2)] = 1e-3
-    """Peak learning rate of fine-tuning the copy."""
+    adaptation_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.05, 5.0)] = 0.5
+    """Peak learning rate of fine-tuning the copy, over the main model's."""
 
 
 class Contrastive(Baseline):
@@ -59,9 +59,13 @@ class Contrastive(Baseline):
         super().__init__(task, hyperparameters)
         # At least two steps, since the rate of the first is 0.
         self._copy_steps = max(2, round(hyperparameters.adaptation_share * task.steps))
-        self.adaptation_step = int(hyperparameters.pretrain_share * task.steps)
+        self.adaptation_step = self.pretraining_steps(hyperparameters, task.steps)
         self._models: tuple[nn.Module, nn.Module] | None = None
         self._figures: dict[str, float] = {}
+
+    @classmethod
+    def pretraining_steps(cls, hyperparameters: ContrastiveHyperparameters, steps: int) -> int:
+        return int(hyperparameters.pretrain_share * steps)
 
     def batch(self, step: int) -> Batch:
         if step < self.adaptation_step:
@@ -80,16 +84,14 @@ class Contrastive(Baseline):
 
     def adapted(self) -> nn.Module:
         """A copy of the main model as it is now, fine-tuned on the target sample."""
-        settings = self.hyperparameters
         model = twin(self.task.model)
-        # Dropout must depend on nothing but the seed.
-        torch.manual_seed(self.task.derived_seed("cds adaptation"))
         train(
+            self.task,
             model,
             lambda step: self.task.target_batch(step, stream="cds"),
             self._copy_steps,
-            settings.adaptation_rate,
-            warmup=math.ceil(self._copy_steps / 10),
+            "cds adaptation",
+            rate=self.hyperparameters.adaptation_rate_factor * self.task.peak_rate,
         )
         return model
 

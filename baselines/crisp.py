@@ -8,8 +8,11 @@ Differences: the histogram is smoothed, P(c) = (1 - s) P(c | target) + s P(c | g
 a small target sample rules no cluster out; centres are fitted on a sample of the rows. Clusters
 that hold target rows but no generic row cannot be drawn from: the others' weights are scaled up,
 and `observe` reports how many there are and the mass lost.
-Defaults: ours: 64 clusters, LSI embedding (needs no download; a sentence-transformers model can
-be named instead), smoothing 0.01.
+Defaults: ours: 256 clusters, LSI embedding of character 1- to 3-grams (needs no download; a
+sentence-transformers model can be named instead), smoothing 0.01. Measured on the study `planted`
+with kjv in place of its target, the share of hidden rows among those drawn over their share of the
+corpus: 64, 256 and 1024 clusters of 3- to 4-grams 4.2, 6.5 and 7.8; of 1- to 3-grams 5.4, 7.7 and
+9.4.
 Charged for: embedding and assigning every generic row, and the fit, by the formulas in
 `baselines.clusters`; one pass over the target sample.
 """
@@ -31,6 +34,9 @@ from benchmark.task import Task
 
 class CrispHyperparameters(ClusterSettings):
     """Settings of CRISP."""
+
+    count: Annotated[int, Field(ge=2, le=65536), Choice((64, 256, 1024))] = 256
+    """Number of clusters."""
 
     smoothing: Annotated[float, Field(gt=0, le=1), Choice((0.001, 0.01, 0.1))] = 0.01
     """Share of the histogram that is the generic corpus' own."""

@@ -9,7 +9,7 @@ log w(x) = sum over buckets of count * [log(p_target + 1e-8) - log(p_generic + 1
 the top k of log w + Gumbel(0, 1) are a sample without replacement.
 Differences from the public code: no row is too short to be chosen (there, rows below 100 words
 are dropped, which would be nearly all of ours); k may be all rows; the noise is seeded. As there,
-weights are not scaled by length. Rows that are not bytes are read as their token ids, a word each.
+weights are not scaled by length. The text of a row is what the data's tokenizer decodes.
 Known weakness: with a small target sample most n-grams are unseen in it, each costs about
 log(1e-8 / p_generic), and the rows with the fewest n-grams win: of 64-byte rows with a sample of
 500 such, rows of long words. A higher ``floor`` mends it (about 1e-4 was best there).

@@ -7,6 +7,8 @@ Source: arXiv 2311.11973 (``standard_training``). No hyper-parameters. Charged f
 
 from __future__ import annotations
 
+from typing import Any
+
 from baselines.base import Baseline
 from benchmark.task import Batch
 
@@ -16,6 +18,10 @@ class Pretraining(Baseline):
 
     name = "pretraining"
     summary = "generic rows as they come"
+
+    @classmethod
+    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
+        return steps
 
     def batch(self, step: int) -> Batch:
         return self.task.generic_batch(step)

@@ -1,8 +1,9 @@
 """Rows as strings, for what works on words and n-grams instead of tokens.
 
-A byte row is text; a row of any other tokeniser is read as its token ids, a word each, so that
-n-grams of words are n-grams of tokens. Everything goes block by block: of a corpus of any size,
-only ``BLOCK_ROWS`` rows are strings at a time.
+`texts` is for methods that read a language: what the data's tokenizer decodes. `spellings` is for
+n-grams of what the model reads: bytes, or the token ids of any other tokenizer, a word each.
+Everything goes block by block: of a corpus of any size, only ``BLOCK_ROWS`` rows are strings at a
+time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Size = Annotated[int, Field(ge=1, le=16)]
 class NgramSettings(BaseModel):
     """Which n-grams of a row are counted, and into how many buckets they are hashed.
 
-    None: characters 3 to 4 of byte rows, tokens 1 to 2 of others.
+    None: characters 3 to 4 of byte rows (1 to 3 in `baselines.clusters`), tokens 1 to 2 of others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,10 +52,11 @@ def has_byte_rows(task: Task) -> bool:
 
 
 def texts(task: Task, rows: np.ndarray) -> list[str]:
-    """The text of each row ``[n, T]``; a character cut by the row's edge becomes U+FFFD."""
-    if has_byte_rows(task):
-        return [row.decode("utf-8", errors="replace") for row in _bytes(rows)]
-    return _words(rows)
+    """The text of each row ``[n, T]``; a character cut by the row's edge becomes U+FFFD.
+
+    Rows of a task that cannot decode them are read as their token ids, a word each.
+    """
+    return _words(rows) if task.decode is None else task.decode(rows)
 
 
 def spellings(task: Task, rows: np.ndarray) -> list[str]:
@@ -79,14 +81,19 @@ def generic_sample(task: Task, purpose: str, count: int) -> np.ndarray:
 
 
 class NgramFeatures:
-    """Counts of hashed n-grams of rows: sparse ``[n, buckets]``."""
+    """Counts of hashed n-grams of rows: sparse ``[n, buckets]``.
 
-    def __init__(self, task: Task, settings: NgramSettings) -> None:
+    ``of_characters`` are the shortest and the longest of byte rows where the settings name none.
+    """
+
+    def __init__(
+        self, task: Task, settings: NgramSettings, of_characters: tuple[int, int] = (3, 4)
+    ) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
 
         self._task = task
         of_bytes = has_byte_rows(task)
-        usual = (3, 4) if of_bytes else (1, 2)
+        usual = of_characters if of_bytes else (1, 2)
         self._vectorizer = HashingVectorizer(
             analyzer="char" if of_bytes else "word",
             ngram_range=(settings.shortest or usual[0], settings.longest or usual[1]),

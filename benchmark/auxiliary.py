@@ -6,6 +6,7 @@ All of it is charged to the method: call these inside ``prepare`` or ``batch``.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -25,20 +26,58 @@ def twin(model: nn.Module) -> nn.Module:
 
 
 def train(
-    model: nn.Module, batches: Callable[[int], Batch], steps: int, rate: float, warmup: int
-) -> float:
-    """Train ``model`` on ``batches(step)`` as the main model is trained; its last loss in nats.
+    task: Task,
+    model: nn.Module,
+    batches: Callable[[int], Batch],
+    steps: int,
+    purpose: str,
+    rate: float | None = None,
+) -> None:
+    """Train ``model`` on ``batches(step)`` as the main model is trained.
+
+    ``rate`` is the peak learning rate (None: the main model's), reached after a tenth of the
+    ``steps``. Dropout is a function of the run's seed, ``purpose`` and the step.
 
     Raises:
         FloatingPointError: the loss stopped being finite.
     """
     optimizer = build_optimizer(list(model.parameters()))
-    loss = 0.0
+    peak = task.peak_rate if rate is None else rate
     for step in range(steps):
-        loss = update(model, optimizer, batches(step), inverse_square_root(step, rate, warmup))
-        if not np.isfinite(loss):
-            raise FloatingPointError(f"auxiliary model's loss is {loss} at step {step}")
-    return loss
+        batch = batches(step)
+        train_step(task, model, optimizer, batch, rate_at(step, steps, peak), f"{purpose} {step}")
+
+
+def train_step(
+    task: Task,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    rate: float,
+    purpose: str,
+) -> None:
+    """One step of ``model`` on ``batch`` at a learning ``rate``; its rows go on the bill.
+
+    Dropout is a function of the run's seed and ``purpose``, which names the step too.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    fix_dropout(task, purpose)
+    task.meter.count_examples(len(batch))
+    loss = update(model, optimizer, batch, rate)
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"auxiliary model's loss is {loss} ({purpose})")
+
+
+def fix_dropout(task: Task, purpose: str) -> None:
+    """Make the dropout that follows a function of the run's seed and ``purpose``."""
+    torch.manual_seed(task.derived_seed(purpose))
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Learning rate of an auxiliary model: the main schedule, warm-up a tenth of its ``steps``."""
+    return inverse_square_root(step, peak, math.ceil(steps / 10))
 
 
 @torch.no_grad()

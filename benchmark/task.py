@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.cost import CostMeter
+from benchmark.data.tokenizers import Tokenizer, load_tokenizer
 from benchmark.errors import UserError
 from benchmark.randomness import EpochOrder, derived_key, generator
 
@@ -53,7 +55,11 @@ class Batch:
 
 
 class Task:
-    """One (model, target, seed) as a method sees it."""
+    """One (model, target, seed) as a method sees it.
+
+    ``learning_rate`` is the main model's by step; ``decode`` turns token rows ``[n, T]`` into the
+    text of each, and is None where rows hold no text.
+    """
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class Task:
         seed: int,
         meter: CostMeter,
         learning_rate: Callable[[int], float],
+        decode: Callable[[np.ndarray], list[str]] | None = None,
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
@@ -79,6 +86,7 @@ class Task:
         self.seed = seed
         self.meter = meter
         self.learning_rate = learning_rate
+        self.decode = decode
         self._target = torch.from_numpy(target).to(self.device)
         self._generic_order = EpochOrder(len(generic), seed, "generic")
 
@@ -86,6 +94,11 @@ class Task:
     def target_size(self) -> int:
         """Rows in the target's train sample."""
         return len(self._target)
+
+    @cached_property
+    def peak_rate(self) -> float:
+        """The highest learning rate that the main model is trained at."""
+        return max(self.learning_rate(step) for step in range(self.steps))
 
     def generic_batch(self, step: int, size: int | None = None) -> Batch:
         """The first ``size`` generic rows of this step, by default one batch.
@@ -149,3 +162,16 @@ class Task:
         """``count`` distinct indices below ``of``, uniform: int64 ``[count]``."""
         chosen = self.rng(step, purpose).choice(of, size=count, replace=False)
         return torch.from_numpy(chosen).to(self.device)
+
+
+def text_decoder(tokenizer: str) -> Callable[[np.ndarray], list[str]]:
+    """What turns token rows ``[n, T]`` into text by the tokenizer of that name.
+
+    The tokenizer is loaded when first needed; raises `UserError` if it cannot be.
+    """
+
+    @cache
+    def loaded() -> Tokenizer:
+        return load_tokenizer(tokenizer)
+
+    return lambda rows: [loaded().decode(row) for row in rows]

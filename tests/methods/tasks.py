@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from baselines.base import Baseline
 from benchmark.cost import CostMeter
 from benchmark.data import PreparedData, prepare
+from benchmark.data.tokenizers import BYTES, ByteTokenizer
 from benchmark.model_config import TransformerConfig
 from benchmark.models import Transformer
 from benchmark.optimisation import inverse_square_root
 from benchmark.study import Study
-from benchmark.task import Task
+from benchmark.task import Task, text_decoder
 from tests.conftest import study_content, write_corpus
 
 MakeTask = Callable[..., Task]
@@ -73,6 +74,8 @@ def make_task(generic: Any, target: np.ndarray, **changes: Any) -> Task:
         "seed": 0,
         **changes,
     }
+    if settings["vocabulary_size"] == ByteTokenizer.vocabulary_size:
+        settings.setdefault("decode", text_decoder(BYTES))
     return Task(
         model=tiny_model(settings["vocabulary_size"], target.shape[1]),
         generic=generic,

