@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from benchmark.parallel import processes, sum_numbers
 from benchmark.records import Cost
 
 _aten = torch.ops.aten
@@ -50,7 +51,9 @@ class CostMeter:
     """Adds up what a run uses.
 
     Counting FLOPs slows small models down, and steps of one kind cost the same, so they are
-    counted on the first step of each kind and then charged again at each further one.
+    counted on the first step of each kind and then charged again at each further one. Of a run on
+    several processes, FLOPs are those of all together, what each of them repeats included; seconds
+    are this process's.
     """
 
     def __init__(self) -> None:
@@ -79,15 +82,15 @@ class CostMeter:
             else:
                 with FlopCounterMode(display=False, custom_mapping=_FUSED_CPU_ATTENTION) as counter:
                     yield
-                self._known[known] = float(counter.get_total_flops())
+                (self._known[known],) = sum_numbers(float(counter.get_total_flops()))
         finally:
             self._open = False
         self.parts[part] += self._known[known]
         self.seconds += time.perf_counter() - start
 
     def charge_flops(self, part: str, flops: float) -> None:
-        """Charge work done outside torch, by its known number of operations."""
-        self.parts[part] += flops
+        """Charge work done outside torch by every process, by its known number of operations."""
+        self.parts[part] += flops * processes()
 
     def count_examples(self, count: int) -> None:
         """Note that ``count`` rows were trained on."""
@@ -115,6 +118,7 @@ class CostMeter:
             "examples": self.examples,
             "target_passes": self.target_passes,
             "known": dict(self._known),
+            "processes": processes(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -123,4 +127,5 @@ class CostMeter:
         self.seconds = state["seconds"]
         self.examples = state["examples"]
         self.target_passes = state["target_passes"]
-        self._known = dict(state["known"])
+        # Other numbers of processes repeat other amounts of work.
+        self._known = dict(state["known"]) if state["processes"] == processes() else {}

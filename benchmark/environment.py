@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -40,6 +41,16 @@ def describe(device: str, threads: int, processes: int = 1) -> Environment:
         threads=threads,
         processes=processes,
     )
+
+
+def code_digest() -> str:
+    """Digest of the installed source of benchmark and baselines."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    files = [file for name in ("benchmark", "baselines") for file in root.glob(f"{name}/**/*.py")]
+    for file in sorted(files):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

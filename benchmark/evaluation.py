@@ -7,20 +7,26 @@ import torch
 from torch import nn
 
 from benchmark.models import token_counts
+from benchmark.parallel import share, sum_numbers
 from benchmark.task import Rows
 
 
 @torch.no_grad()
 def mean_token_loss(model: nn.Module, rows: Rows, batch_size: int = 128) -> float:
-    """Mean cross-entropy over all tokens of ``rows``, in nats, without dropout."""
+    """Mean cross-entropy over all tokens of ``rows``, in nats, without dropout.
+
+    Processes that work together share the rows out.
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     total, tokens = 0.0, 0
-    for start in range(0, len(rows), batch_size):
-        positions = np.arange(start, min(start + batch_size, len(rows)))
+    own = share(len(rows))
+    for start in range(own.start, own.stop, batch_size):
+        positions = np.arange(start, min(start + batch_size, own.stop))
         batch = torch.from_numpy(rows.tokens(positions)).to(device)
         total += float(model(batch).sum(dtype=torch.float64))
         tokens += int(token_counts(batch).sum())
     model.train(training)
-    return total / tokens
+    all_losses, all_tokens = sum_numbers(total, tokens)
+    return all_losses / all_tokens

@@ -2,7 +2,8 @@
 
 With ``l_i`` the loss of example i, ``g_i`` its gradient and ``u`` a direction in parameter space,
 :func:`influence` returns ``<g_i, u>`` for all i in one forward-mode pass. No function here builds
-a graph of a gradient: there is no double backward.
+a graph of a gradient: there is no double backward. Processes that work together share the rows
+out, and each gets the whole result.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.models import per_example_loss
+from benchmark.parallel import gather_rows, own_rows, own_weights, sum_over_processes
 
 Direction = Mapping[str, Tensor]
 """A vector in parameter space: one tensor for each named parameter of the main model."""
@@ -48,10 +50,12 @@ def gradient(
         name: value.detach().requires_grad_()
         for name, value in (at or parameters_of(model)).items()
     }
+    rows, weights = own_rows(rows), own_weights(weights)
     with _without_dropout(model):
         loss = weights @ per_example_loss(_Functional(model, point), rows)
         gradients = torch.autograd.grad(loss, list(point.values()))
-    return loss.detach(), dict(zip(point, gradients, strict=True))
+    total, *sums = sum_over_processes([loss.detach(), *gradients])
+    return total, dict(zip(point, sums, strict=True))
 
 
 def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
@@ -59,12 +63,14 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
 
     Exact, in one forward-mode pass: the loss's derivative along ``direction``. ``[n, T] -> [n]``.
     """
+    count = len(rows)
+    rows = own_rows(rows)
     # Among torch's attention kernels, only the math one has a forward mode.
     exact = sdpa_kernel(SDPBackend.MATH)
     with torch.no_grad(), _without_dropout(model), exact, forward_ad.dual_level():
         losses = per_example_loss(_Functional(model, _duals(parameters_of(model), direction)), rows)
         tangent: Tensor = forward_ad.unpack_dual(losses).tangent
-        return tangent
+    return gather_rows(tangent, count)
 
 
 def hessian_product(
@@ -74,13 +80,14 @@ def hessian_product(
 
     Forward mode over one backward pass. ``rows`` ``[n, T]``, ``weights`` ``[n]``.
     """
+    rows, weights = own_rows(rows), own_weights(weights)
     point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
     exact = sdpa_kernel(SDPBackend.MATH)
     with _without_dropout(model), exact, forward_ad.dual_level():
         loss = weights @ per_example_loss(_Functional(model, _duals(point, direction)), rows)
         gradients = torch.autograd.grad(loss, list(point.values()))
         tangents = [forward_ad.unpack_dual(value).tangent.detach() for value in gradients]
-    return dict(zip(point, tangents, strict=True))
+    return dict(zip(point, sum_over_processes(tangents), strict=True))
 
 
 class _Functional(nn.Module):

@@ -8,6 +8,13 @@ import torch
 from torch import nn
 
 from benchmark.models import per_example_loss, token_share
+from benchmark.parallel import (
+    own_randomness,
+    own_rows,
+    own_weights,
+    processes,
+    sum_over_processes,
+)
 from benchmark.task import Batch
 
 
@@ -31,14 +38,29 @@ def warmed_up(step: int, peak: float, warmup: int) -> float:
 def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> float:
     """One step on the batch's mean token loss, each token weighted as its example.
 
-    Returns the loss before the step, in nats; nothing is changed if it is not finite.
+    Returns the loss before the step, in nats; nothing is changed if it is not finite. Processes
+    that work together share the rows out.
     """
-    loss = token_share(batch.rows, batch.weights) @ per_example_loss(model, batch.rows)
-    value = loss.item()
+    shares = own_weights(token_share(batch.rows, batch.weights))
+    with own_randomness():
+        loss = shares @ per_example_loss(model, own_rows(batch.rows))
+    value = sum_over_processes([loss.detach()])[0].item()
     if math.isfinite(value):
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
         loss.backward()
+        _sum_gradients(optimizer)
         optimizer.step()
     return value
+
+
+def _sum_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Give each parameter the sum of the processes' gradients."""
+    if processes() == 1:
+        return
+    trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    # A parameter that this process's rows do not touch may still have a gradient elsewhere.
+    own = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+    for parameter, total in zip(trained, sum_over_processes(own), strict=True):
+        parameter.grad = total

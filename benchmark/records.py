@@ -66,6 +66,7 @@ class Environment(_Record):
     processor: str
     device: str
     threads: int
+    processes: int = 1
 
 
 class RunRecord(_Record):
@@ -86,6 +87,36 @@ class RunRecord(_Record):
     environment: Environment
     started: str
     finished: str
+
+
+class _Ignoring(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Spent(_Ignoring):
+    seconds: float
+
+
+class _StageSummary(_Ignoring):
+    cost: _Spent
+
+
+class _DataSummary(_Ignoring):
+    fingerprint: str
+
+
+class _EnvironmentSummary(_Ignoring):
+    device: str
+
+
+class RunSummary(_Ignoring):
+    """The little of a record that a sweep of thousands of runs needs to know of each."""
+
+    status: Literal["done", "failed"]
+    reason: str = ""
+    data: _DataSummary
+    stages: tuple[_StageSummary, ...]
+    environment: _EnvironmentSummary
 
 
 class StudyIndex(_Record):
@@ -122,6 +153,12 @@ def read_record(results: Path, run_id: str) -> RunRecord | None:
     """The record of a run, or None if it has not ended yet."""
     file = run_folder(results, run_id) / "record.json"
     return _read(file, RunRecord) if file.exists() else None
+
+
+def read_summary(results: Path, run_id: str) -> RunSummary | None:
+    """The summary of a run's record, or None if it has not ended yet."""
+    file = run_folder(results, run_id) / "record.json"
+    return _read(file, RunSummary) if file.exists() else None
 
 
 def read_index(results: Path) -> StudyIndex:

@@ -82,12 +82,7 @@ def _is_missing(run: RunSpec, data: PreparedData, settings: Settings, outcome: O
     record = read_record(settings.results, run.run_id)
     if record is None:
         return True
-    if record.data["fingerprint"] != data_fingerprint(data):
-        raise UserError(
-            f"{settings.results}: run {run.run_id} was made with other data (the files of target "
-            f"{run.target_name!r} or of the generic corpus have changed since): rename the study "
-            "or give another --results folder"
-        )
+    require_same_data(run, record.data["fingerprint"], data, settings.results)
     if record.status == "failed" and settings.retry_failed:
         return True
     if record.status == "failed":
@@ -95,6 +90,16 @@ def _is_missing(run: RunSpec, data: PreparedData, settings: Settings, outcome: O
     else:
         outcome.found.append(run.run_id)
     return False
+
+
+def require_same_data(run: RunSpec, fingerprint: str, data: PreparedData, results: Path) -> None:
+    """Refuse to mix results that were made with other rows, whose ``fingerprint`` differs."""
+    if fingerprint != data_fingerprint(data):
+        raise UserError(
+            f"{results}: run {run.run_id} was made with other data (the files of target "
+            f"{run.target_name!r} or of the generic corpus have changed since): rename the "
+            "study or give another --results folder"
+        )
 
 
 def _job(run: RunSpec, data: PreparedData, settings: Settings) -> Job:

@@ -16,11 +16,13 @@ from benchmark.checkpoint import load_checkpoint, load_model_state, model_state,
 from benchmark.cost import CostMeter
 from benchmark.evaluation import mean_token_loss
 from benchmark.optimisation import build_optimizer, inverse_square_root, update, warmed_up
+from benchmark.parallel import DriftGuard, any_process, is_first, wait_for_all
 from benchmark.provenance import DomainCounter
 from benchmark.randomness import derived_key
 from benchmark.records import StageResult
+from benchmark.stages import SharedStage
 from benchmark.study import RunSpec
-from benchmark.task import Batch, Task
+from benchmark.task import Batch, Task, text_decoder
 
 if TYPE_CHECKING:
     from baselines.base import Baseline
@@ -72,7 +74,10 @@ class Hooks:
 
 
 class Trainer:
-    """One run: a main model, a method, the data; resumable at any step to the same bits."""
+    """One run: a main model, a method, the data; resumable at any step to the same bits.
+
+    On several processes each has a trainer; the first alone writes the checkpoint and reports.
+    """
 
     def __init__(
         self,
@@ -82,9 +87,11 @@ class Trainer:
         method: type[Baseline],
         checkpoint: Path,
         hooks: Hooks,
+        stage: SharedStage | None = None,
     ) -> None:
         self.spec, self.data, self.model = spec, data, model
-        self.checkpoint, self.hooks = checkpoint, hooks
+        self.checkpoint, self.stage = checkpoint, stage
+        self.hooks = hooks if is_first() else Hooks(should_stop=hooks.should_stop)
         self.meter = CostMeter()
         self.task = Task(
             model=model,
@@ -97,11 +104,13 @@ class Trainer:
             seed=spec.seed,
             meter=self.meter,
             learning_rate=self._learning_rate,
+            decode=text_decoder(data.tokenizer),
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
         self.optimizer = build_optimizer(list(model.parameters()))
         self.domains = DomainCounter(data.generic, data.report.domain_rows)
+        self.drift_guard = DriftGuard()
         self.progress = Progress()
 
     def run(self) -> tuple[StageResult, ...]:
@@ -110,8 +119,11 @@ class Trainer:
         Raises:
             DivergedError: a loss is not finite.
             InterruptedRunError: ``should_stop`` said so; running again goes on from there.
+            LostProcessError: another process of the run has ended.
+            ProcessesDifferError: the run's processes have drifted apart.
         """
         self._restore()
+        self.drift_guard.check(self.model.parameters())
         if self.progress.stage == "trained":
             self._train()
             self._close_stage(self.spec.training.steps, "last step")
@@ -131,6 +143,8 @@ class Trainer:
             self._save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
+            if self.stage is not None and 0 < step == self.stage.steps:
+                self.stage.publish(self._state())
             with self.meter.charge("selection", method.step_kind(step)):
                 batch = method.batch(step)
             self._update(batch, self._learning_rate(step), settings.steps)
@@ -165,6 +179,7 @@ class Trainer:
         with self.meter.charge("training", f"{len(batch)} rows"):
             loss = update(self.model, self.optimizer, batch, rate)
         self._require_finite(loss, "training loss")
+        self.drift_guard.add(batch.positions, batch.weights)
         self.meter.count_examples(len(batch))
         self.domains.add(batch.positions)
         progress.loss_sum += loss
@@ -174,6 +189,7 @@ class Trainer:
 
     def _evaluate(self, figures: Any) -> dict[str, Any]:
         """Measure on valid and on held-out generic rows, and publish the measurements."""
+        self.drift_guard.check(self.model.parameters())
         progress = self.progress
         bill = self.meter.bill()
         line = {
@@ -235,12 +251,17 @@ class Trainer:
             raise DivergedError(self.progress.stage, self.progress.step, f"{what} is {value}")
 
     def _stop_if_asked(self) -> None:
-        if self.hooks.should_stop():
+        if any_process(self.hooks.should_stop()):
             self._save()
             raise InterruptedRunError
 
     def _save(self) -> None:
-        state = {
+        if is_first():
+            save_checkpoint(self.checkpoint, self._state())
+        wait_for_all()
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "key": self.spec.key,
             "progress": vars(self.progress),
             "model": model_state(self.model),
@@ -249,18 +270,21 @@ class Trainer:
             "meter": self.meter.state_dict(),
             "domains": self.domains.state_dict(),
         }
-        save_checkpoint(self.checkpoint, state)
 
     def _restore(self) -> None:
-        if not self.checkpoint.exists():
+        file = self.checkpoint if any_process(self.checkpoint.exists()) else self._shared()
+        if file is None:
             return
-        state = load_checkpoint(self.checkpoint, self.task.device)
+        state = load_checkpoint(file, self.task.device)
         self.progress = Progress(**state["progress"])
         load_model_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
         self.meter.load_state_dict(state["meter"])
         self.domains.load_state_dict(state["domains"])
+
+    def _shared(self) -> Path | None:
+        return None if self.stage is None else self.stage.find()
 
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,8 +1,11 @@
 """One run in one process: ``python -m benchmark.worker < job.json``.
 
+With WORLD_SIZE and RANK in the environment, the process is one of several that make the run; all
+are given the same job, and the first one alone writes files and sends steps and the end.
+
 Events go to standard output as JSON lines; everything else that is printed goes to standard
-error. A TERM or INT signal saves a checkpoint before the next step and ends with code 130, and so
-does the end of whoever reads the events.
+error. A TERM, INT or USR2 signal saves a checkpoint before the next step and ends with code 130,
+and so does the end of whoever reads the events.
 """
 
 from __future__ import annotations
@@ -85,29 +88,41 @@ def main() -> int:
     """Run the job on standard input; 0 when a record was written, 130 when stopped."""
     events = _Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, events.on_signal)
     job = Job.model_validate_json(sys.stdin.read())
     try:
         return _work(job, events)
     except UserError as error:
         events.send("refused", reason=str(error))
-        return 2
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        traceback.print_exc()
+        events.send("out_of_memory", reason=f"out of memory: {error}".splitlines()[0])
+    return 2
 
 
 def _work(job: Job, events: _Events) -> int:
     # Imported here so that a bad job is refused at once.
+    from benchmark.parallel import LostProcessError, is_first, joined
     from benchmark.training import InterruptedRunError
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     data = open_prepared(job.prepared)
     try:
-        record = _train(job, data, events, started)
+        with joined(job.device):
+            record = _train(job, data, events, started)
+            if is_first():
+                write_record(job.results, record)
+                events.send("end", status=record.status, reason=record.reason)
     except InterruptedRunError:
         events.send("stopped")
         return STOPPED
-    write_record(job.results, record)
-    events.send("end", status=record.status, reason=record.reason)
+    except LostProcessError as error:
+        events.send("died", reason=str(error))
+        # Torch's threads may wait for the lost process at exit, or abort.
+        os._exit(1)
     return 0
 
 
@@ -116,7 +131,9 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
 
     from benchmark.checkpoint import model_state, save_checkpoint
     from benchmark.models import build_model
+    from benchmark.parallel import LostProcessError, is_first, processes
     from benchmark.registry import method_of
+    from benchmark.stages import SharedStage
     from benchmark.training import DivergedError, Hooks, InterruptedRunError, Trainer
 
     spec = job.spec
@@ -132,6 +149,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         seed=spec.seed,
     )
     initial_weights = weights_hash(model)
+    environment = describe(job.device, job.threads, processes())
     folder = job.state_folder(data)
     hooks = Hooks(
         on_step=events.step,
@@ -145,22 +163,26 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         method_of(spec.method),
         folder / "checkpoint.safetensors",
         hooks,
+        SharedStage(spec, data_fingerprint(data), environment, job.cache),
     )
     outcome: dict[str, Any]
     try:
         outcome = {"status": "done", "stages": trainer.run()}
     except DivergedError as error:
         outcome = _failure(trainer, f"{error}; lower the rate", error.step)
-    except (InterruptedRunError, UserError):
+    except (InterruptedRunError, LostProcessError, UserError):
         raise
     except Exception as error:  # a method's bug must not end the study
+        if _is_out_of_memory(error):
+            raise
         traceback.print_exc()
         step = trainer.progress.step
         outcome = _failure(trainer, f"{type(error).__name__} at step {step}: {error}", step)
-    else:
-        save_checkpoint(folder / "trained.safetensors", trainer.progress.trained_weights)
-        save_checkpoint(folder / "fine_tuned.safetensors", model_state(model))
-    trainer.checkpoint.unlink(missing_ok=True)
+    if is_first():
+        if outcome["status"] == "done":
+            save_checkpoint(folder / "trained.safetensors", trainer.progress.trained_weights)
+            save_checkpoint(folder / "fine_tuned.safetensors", model_state(model))
+        trainer.checkpoint.unlink(missing_ok=True)
     return RunRecord(
         run_id=spec.run_id,
         key=spec.key,
@@ -169,7 +191,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         data=data_summary(data),
         parameters=sum(p.numel() for p in model.parameters()),
         initial_weights=initial_weights,
-        environment=describe(job.device, job.threads),
+        environment=environment,
         started=started,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **outcome,
@@ -180,6 +202,15 @@ def _failure(trainer: Any, reason: str, step: int) -> dict[str, Any]:
     """A failed run keeps the results of the stages that it finished."""
     finished = [StageResult.model_validate(result) for result in trainer.progress.results]
     return {"status": "failed", "reason": reason, "failed_at_step": step, "stages": finished}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, which says something of the machine and nothing of the run."""
+    said = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in said or "can't allocate memory" in said or "bad_alloc" in said)
+    )
 
 
 def weights_hash(model: Any) -> str:

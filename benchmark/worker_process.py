@@ -19,7 +19,7 @@ _OOM_KILLS = Path("/proc/vmstat")
 
 
 class WorkerProcess:
-    """A worker on one job; what it prints goes to ``log``.
+    """A worker on one job; what it prints is added to ``log``.
 
     ``environment`` adds to this process's own.
     """
@@ -30,7 +30,7 @@ class WorkerProcess:
         log.parent.mkdir(parents=True, exist_ok=True)
         # -P: no file in the user's folder shadows a module. A session of its own: a Ctrl-C reaches
         # the worker only through us.
-        with log.open("w", encoding="utf-8") as errors:
+        with log.open("a", encoding="utf-8") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "benchmark.worker"],
                 stdin=subprocess.PIPE,
@@ -57,6 +57,14 @@ class WorkerProcess:
             last = self._how_it_died(self.process.returncode)
             hear(last)
         return last
+
+    def has_ended(self) -> bool:
+        """Whether the process is over; safe to ask in a signal handler while another call waits."""
+        try:
+            how = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return True
+        return how is not None
 
     def stop(self) -> None:
         """Ask it to save before its next step and end."""
