@@ -1,0 +1,79 @@
+"""What was submitted: one file a submission, from which its jobs can be found again."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.environment import source_state
+from benchmark.errors import UserError
+from benchmark.files import write_atomically
+from slurm.profile import Profile
+
+
+class Submission(BaseModel):
+    """One ``adaptbench submit`` or ``retry``.
+
+    ``folder`` (in the cache) holds the code that runs, submitit's files and the logs; ``jobs``
+    maps run ids to job ids (of an array task: ``ARRAY_TASK``) and is complete once ``submitted``;
+    ``closing`` is the job that follows them all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    created: str
+    user: str
+    host: str
+    profile: Profile
+    commit: str
+    dirty: bool
+    folder: Path
+    cache: Path
+    jobs: dict[str, str] = {}
+    closing: str = ""
+    submitted: bool = False
+
+
+def new_submission(profile: Profile, cache: Path, study: str) -> Submission:
+    """A submission of this user, from this machine, now, of the code that is running."""
+    commit, dirty = source_state()
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    return Submission(
+        name=name,
+        created=now.isoformat(timespec="seconds"),
+        user=getpass.getuser(),
+        host=socket.gethostname(),
+        profile=profile,
+        commit=commit,
+        dirty=dirty,
+        folder=cache / "submissions" / study / name,
+        cache=cache,
+    )
+
+
+def write_submission(results: Path, submission: Submission) -> None:
+    """Publish a submission, or what has become of it."""
+    write_atomically(_folder(results) / f"{submission.name}.json", submission.model_dump_json())
+
+
+def load_submissions(results: Path) -> dict[str, Submission]:
+    """Every submission of a study by name, oldest first."""
+    return {file.stem: _read(file) for file in sorted(_folder(results).glob("*.json"))}
+
+
+def _folder(results: Path) -> Path:
+    return results / "submissions"
+
+
+def _read(file: Path) -> Submission:
+    try:
+        return Submission.model_validate_json(file.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not a valid submission: {error}") from error

@@ -1,0 +1,90 @@
+"""A study on a cluster: where its runs stand, and sending them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from benchmark.data import PreparedData, prepare
+from benchmark.records import write_index
+from benchmark.runner import require_same_data
+from benchmark.study import Study
+from slurm.attempts import Attempts
+from slurm.estimate import StepTimes
+from slurm.launcher import dispatch
+from slurm.plan import Plan, plan_runs
+from slurm.profile import Profile
+from slurm.queue import ask
+from slurm.status import RunStatus, judge_runs
+from slurm.submissions import Submission, load_submissions
+
+
+class Sweep:
+    """A study, its hyper-parameters resolved, and its results folder."""
+
+    def __init__(self, study: Study, results: Path) -> None:
+        self.study, self.results = study, results
+
+    @property
+    def submissions(self) -> dict[str, Submission]:
+        """Every submission of the study by name, oldest first."""
+        return load_submissions(self.results)
+
+    def statuses(self) -> list[RunStatus]:
+        """The status of each run, in the study's order."""
+        submissions = self.submissions
+        return judge_runs(
+            self.study.runs(), self.results, submissions, ask(list(submissions.values()))
+        )
+
+    def plan(
+        self, statuses: Iterable[RunStatus], wanted: Iterable[RunStatus], profile: Profile
+    ) -> Plan:
+        """What dispatching the ``wanted`` of the study's runs would submit."""
+        ended = [(s.spec, s.record) for s in statuses if s.record is not None]
+        return plan_runs(wanted, profile, StepTimes(ended, profile.device))
+
+    def dispatch(
+        self,
+        plan: Plan,
+        statuses: Iterable[RunStatus],
+        profile: Profile,
+        cache: Path,
+        building: Callable[[str, int], None] | None = None,
+    ) -> Submission:
+        """Prepare the data of the planned runs and submit them; ``building(what, rows)`` hears.
+
+        ``statuses`` are those of the study's runs.
+
+        Raises:
+            UserError: the data cannot be prepared, or is not what earlier results were made with;
+                the scheduler refuses.
+        """
+        data = {
+            run.target_name: prepare(run.data, run.target, cache, building)
+            for run in {planned.spec.target_name: planned.spec for planned in plan.runs}.values()
+        }
+        again = {planned.run_id for planned in plan.runs}
+        ended = [status for status in statuses if status.record is not None]
+        for status in ended:
+            self._require_same_data(status, data)
+        write_index(self.results, self.study)
+        for status in ended:
+            if status.run_id in again:
+                self._set_aside(status)
+        folders = {name: found.folder for name, found in data.items()}
+        return dispatch(plan, profile, self.results, cache, folders)
+
+    def _require_same_data(self, status: RunStatus, data: dict[str, PreparedData]) -> None:
+        target = status.spec.target_name
+        if status.record is not None and target in data:
+            made_with = status.record.data.fingerprint
+            require_same_data(status.spec, made_with, data[target], self.results)
+
+    def _set_aside(self, status: RunStatus) -> None:
+        """Move a failed run's record to its attempts, so that the run counts as not ended."""
+        number = status.attempt.claim.number if status.attempt else 0
+        attempts = Attempts(self.results, status.run_id)
+        attempts.folder.mkdir(exist_ok=True)
+        record = attempts.folder.parent / "record.json"
+        record.replace(attempts.folder / f"{number}.record.json")

@@ -1,0 +1,90 @@
+"""Plans and states of sweeps for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from slurm.plan import Array, Plan
+    from slurm.profile import Profile
+    from slurm.status import RunStatus
+
+LISTED = 40
+STYLES = {"done": "green", "running": "cyan", "failed": "red", "lost": "red", "queued": "yellow"}
+
+
+def plan_lines(plan: Plan, profile: Profile) -> list[str]:
+    """What a plan would submit, for its reader."""
+    lines = [f"{len(plan.runs)} runs in {len(plan.arrays)} arrays on executor {profile.executor}"]
+    for number, phase in enumerate(plan.phases):
+        after = " (after those above)" if number else ""
+        lines += [f"  {_array(array)}{after}" for array in phase]
+    unit = "GPU-hours" if profile.device == "cuda" else "core-hours"
+    measured = sum(run.hours is not None for run in plan.runs)
+    estimate = f"estimated: {plan.hours(profile.device):.2f} {unit} for {measured} runs"
+    unknown = len(plan.runs) - measured
+    lines.append(estimate + (f"; {unknown} are of a kind never measured here" if unknown else ""))
+    return lines
+
+
+def _array(array: Array) -> str:
+    asked = array.resources
+    figures = [
+        f"{len(array.runs)} runs",
+        f"{asked.cpus} cpus",
+        f"{asked.gpus} gpus",
+        f"{asked.memory_gb:g} GB",
+        f"{asked.minutes} min",
+    ]
+    processes = asked.processes * asked.nodes
+    if processes > 1:
+        figures.append(f"{processes} processes on {asked.nodes} nodes")
+    return ", ".join(figures)
+
+
+def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
+    """Counts by state, and the runs that somebody may want to look at."""
+    from slurm.status import count
+
+    statuses = list(statuses)
+    counts = count(statuses)
+    summary = "  ".join(f"{number} {state}" for state, number in counts.items())
+    shown = [s for s in statuses if everything or s.state not in {"done", "missing", "queued"}]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "state", "step", "loss", "left", "heartbeat", "why"):
+        table.add_column(heading, no_wrap=heading not in {"run", "why"}, overflow="fold")
+    for status in shown if everything else shown[:LISTED]:
+        table.add_row(*_row(status))
+    parts: list[Table | Text] = [Text(f"{len(statuses)} runs: {summary}")]
+    if shown:
+        parts.append(table)
+    if len(shown) > LISTED and not everything:
+        parts.append(Text(f"... and {len(shown) - LISTED} more (--all lists every run)"))
+    return Group(*parts)
+
+
+def _row(status: RunStatus) -> list[Text | str]:
+    state = Text(status.state, style=STYLES.get(status.state, ""))
+    progress = status.progress
+    if progress is None or status.state in {"done", "missing"}:
+        return [status.run_id, state, "", "", "", "", status.reason]
+    step = f"{progress.stage} {progress.step}/{progress.of}" if progress.of else ""
+    loss = "" if progress.loss is None else f"{progress.loss:.3f}"
+    left = "" if status.seconds_left is None else _duration(status.seconds_left)
+    why = status.reason
+    if progress.restarts and not why:
+        why = f"restarted {progress.restarts} times"
+    return [status.run_id, state, step, loss, left, f"{_duration(status.age)} ago", why]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
