@@ -12,7 +12,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.checkpoint import save_checkpoint
 from benchmark.environment import code_digest
@@ -20,6 +20,9 @@ from benchmark.parallel import is_first, sum_numbers
 from benchmark.records import Environment
 from benchmark.registry import method_of
 from benchmark.study import RunSpec
+
+if TYPE_CHECKING:
+    from baselines.base import Baseline
 
 
 class SharedStage:
@@ -55,8 +58,14 @@ def pretraining_steps(run: RunSpec) -> int:
     """First steps of the run that are those of plain pretraining."""
     method = method_of(run.method)
     settings = method.Hyperparameters.model_validate(run.method.hyperparameters)
-    steps: int = method.pretraining_steps(settings, run.training.steps)
-    return steps
+    return declared_steps(method, settings, run.training.steps)
+
+
+def declared_steps(method: type[Baseline], hyperparameters: Any, steps: int) -> int:
+    """What the method itself declares; a subclass may train on something else."""
+    if "pretraining_steps" not in vars(method):
+        return 0
+    return method.pretraining_steps(hyperparameters, steps)
 
 
 def stage_leaders(runs: Sequence[RunSpec]) -> set[int]:

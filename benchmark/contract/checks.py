@@ -18,6 +18,7 @@ from benchmark.contract.problem import FINE_TUNING_STEPS, STEPS
 from benchmark.contract.trial import Trial, kill_after, stop_after
 from benchmark.randomness import generator
 from benchmark.registry import find_method
+from benchmark.stages import declared_steps
 from benchmark.task import Batch, Task
 from benchmark.worker import weights_hash
 
@@ -30,7 +31,7 @@ LEARNS_BELOW = 0.9
 
 
 def check_same_start(trial: Trial) -> str:
-    """Same initial weights and same generic stream as every other method."""
+    """Same weights, stream and, where declared, beginning as every other method."""
     reference = Trial(find_method("pretraining"), trial.problem).trainer("reference")
     stream = stream_hash(reference.task)
     if trial.watch.changes:
@@ -54,7 +55,25 @@ def check_same_start(trial: Trial) -> str:
             "its task offers another generic stream than pretraining's",
             "leave the task's attributes as they are",
         )
+    _check_beginning(trial, reference)
     return f"weights {trial.watch.first_weights[:8]}, stream {stream[:8]}"
+
+
+def _check_beginning(trial: Trial, reference: Trainer) -> None:
+    """A beginning declared as plain pretraining is that, since runs share it."""
+    method = trial.trainer("beginning").method
+    for step in range(declared_steps(type(method), method.hyperparameters, STEPS)):
+        batch, plain = method.batch(step), reference.task.generic_batch(step)
+        figures = method.observe(step)
+        alike = batch.weights is None and np.array_equal(batch.positions, plain.positions)
+        if not alike or figures or method.state_dict():
+            raise _broken(
+                trial,
+                "same_start",
+                f"step {step} is declared as plain pretraining and is not: it has other rows, "
+                "weights, figures or a state",
+                "let pretraining_steps count only steps that train on task.generic_batch(step)",
+            )
 
 
 def check_same_twice(trial: Trial) -> str:

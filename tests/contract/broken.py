@@ -91,6 +91,15 @@ class ShiftsTheStream(Broken):
         self.task.big_batch_size -= 8
 
 
+class DeclaresAnothersBeginning(Broken):
+    @classmethod
+    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
+        return 3
+
+    def batch(self, step: int) -> Batch:
+        return self.task.generic_batch(step + step // 2)
+
+
 class HalvesTheBatch(Broken):
     def batch(self, step: int) -> Batch:
         return super().batch(step).take(torch.arange(self.task.batch_size // 2))

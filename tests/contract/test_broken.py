@@ -17,6 +17,7 @@ FOUND_OUT = [
     (broken.MovesTheModel, "same_start", r"observe\(0\) changed the main model"),
     (broken.LeavesEvaluationMode, "same_start", r"batch\(0\) changed the main model"),
     (broken.ShiftsTheStream, "same_start", "another generic stream"),
+    (broken.DeclaresAnothersBeginning, "same_start", "step 2 is declared as plain pretraining"),
     (broken.HalvesTheBatch, "batches", r"batch\(0\) has rows of shape \(4, 32\), declared \(8, 32"),
     (broken.MakesRowsUp, "batches", "not the generic rows at its positions"),
     (broken.CallsGenericRowsTarget, "batches", "not in the target's train sample"),
