@@ -17,9 +17,10 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -61,23 +62,25 @@ def data_summary(data: PreparedData) -> dict[str, Any]:
 
 
 class _Events:
-    """The line to the parent; notes when it breaks or when a signal asks to stop."""
+    """What a run tells of itself; notes when nobody listens or when a signal asks to stop."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+    def __init__(self, hear: Callable[[dict[str, Any]], None]) -> None:
+        self.hear = hear
         self.stop = False
-        self._last = 0.0
+        self.last: dict[str, Any] = {"event": "nothing"}
+        self._sent = 0.0
 
     def send(self, event: str, **values: Any) -> None:
+        self.last = {"event": event, **values}
         try:
-            print(json.dumps({"event": event, **values}), file=self.stream, flush=True)
+            self.hear(self.last)
         except OSError:
             self.stop = True
 
     def step(self, stage: str, step: int, of: int, loss: float) -> None:
         now = time.monotonic()
-        if now - self._last >= SECONDS_BETWEEN_EVENTS or step == of:
-            self._last = now
+        if now - self._sent >= SECONDS_BETWEEN_EVENTS or step == of:
+            self._sent = now
             self.send("step", stage=stage, step=step, of=of, loss=loss)
 
     def on_signal(self, *_: object) -> None:
@@ -86,11 +89,22 @@ class _Events:
 
 def main() -> int:
     """Run the job on standard input; 0 when a record was written, 130 when stopped."""
-    events = _Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    events = _Events(lambda event: print(json.dumps(event), file=stream, flush=True))
     os.dup2(2, 1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, events.on_signal)
-    job = Job.model_validate_json(sys.stdin.read())
+    return _work_or_refuse(Job.model_validate_json(sys.stdin.read()), events)
+
+
+def run_here(job: Job, hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Run a job in this process, to look into it; the last of the events that ``hear`` gets."""
+    events = _Events(hear)
+    _work_or_refuse(job, events)
+    return events.last
+
+
+def _work_or_refuse(job: Job, events: _Events) -> int:
     try:
         return _work(job, events)
     except UserError as error:

@@ -22,7 +22,7 @@ from submitit.helpers import TorchDistributedEnvironment
 
 from benchmark.errors import UserError
 from benchmark.records import read_record
-from benchmark.worker import Job
+from benchmark.worker import Job, run_here
 from benchmark.worker_process import WorkerProcess
 from slurm.attempts import Attempts, AttemptState
 
@@ -38,6 +38,7 @@ class Order(BaseModel):
     job: Job
     number: int
     processes: int
+    in_this_process: bool
     heartbeat_seconds: float
     seconds_to_save: float
     max_restarts: int
@@ -165,8 +166,7 @@ class RunJob:
         """The worker, started again if it dies, until it ends; a phase and a reason."""
         furthest, deaths = (False, -1), 0
         while True:
-            self._worker = WorkerProcess(order.job, order.log, environment)
-            last = self._worker.follow(self._hear)
+            last = self._work(order, environment)
             if last["event"] == "end":
                 return last["status"], last["reason"]
             if last["event"] in {"refused", "out_of_memory"}:
@@ -177,7 +177,7 @@ class RunJob:
                 return "stopped", "told to stop from outside"
             if self._heartbeat is None:
                 # Only the first process of a run says how the run ended.
-                if self._worker.process.returncode == 0 or self._leader_has_ended(order):
+                if self._leader_has_ended(order):
                     return "done", ""
                 continue
             self._heartbeat.note_restart()
@@ -186,6 +186,13 @@ class RunJob:
             deaths += 1
             if deaths > order.max_restarts:
                 return "failed", f"died {deaths} times without progress: {last['reason']}"
+
+    def _work(self, order: Order, environment: dict[str, str]) -> dict[str, Any]:
+        """The last event of the run's worker, or of the run itself if that shall be here."""
+        if order.in_this_process:
+            return run_here(order.job, self._hear)
+        self._worker = WorkerProcess(order.job, order.log, environment)
+        return self._worker.follow(self._hear)
 
     def _leader_has_ended(self, order: Order) -> bool:
         """Whether the first process of the run has given up; asked by the others."""
@@ -208,8 +215,10 @@ def _distributed(order: Order) -> dict[str, str]:
     if order.processes == 1:
         return {}
     found = TorchDistributedEnvironment()
+    one_node = JobEnvironment().num_nodes == 1
     return {
-        "MASTER_ADDR": found.master_addr,
+        # A cluster's name for a node may mean nothing to the node itself.
+        "MASTER_ADDR": "127.0.0.1" if one_node else found.master_addr,
         "MASTER_PORT": str(found.master_port),
         "RANK": str(found.rank),
         "WORLD_SIZE": str(found.world_size),

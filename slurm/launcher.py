@@ -108,7 +108,7 @@ class _Submitter:
         before = self._arrays[-1:] if profile.array_parallelism and self._arrays else []
         executor = self._executor(array.resources, {*self._ended_phases, *before})
         lanes = [RunJob([self._order(run) for run in lane]) for lane in self._lanes(array)]
-        with self._where_it_runs(), executor.batch():
+        with self._where_it_runs(), self._apart(), executor.batch():
             jobs = [executor.submit(lane) for lane in lanes]
         found = {
             run.run_id: job.job_id
@@ -173,6 +173,7 @@ class _Submitter:
             job=job,
             number=run.number,
             processes=run.resources.processes * run.resources.nodes,
+            in_this_process=profile.executor == "debug",
             heartbeat_seconds=profile.heartbeat_seconds,
             seconds_to_save=profile.signal_delay_seconds - SECONDS_TO_LEAVE,
             max_restarts=profile.max_restarts,
@@ -189,6 +190,24 @@ class _Submitter:
         ):
             yield
 
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Local jobs outlive this command and must not hold its output open."""
+        if self.submission.profile.executor != "local":
+            yield
+            return
+        kept = os.dup(1), os.dup(2)
+        with (self.submission.folder / "local.log").open("ab") as stream:
+            sys.stdout.flush()
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        try:
+            yield
+        finally:
+            for number, descriptor in enumerate(kept, start=1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
     def _executor(self, resources: Resources, after: set[str]) -> submitit.Executor:
         """submitit's executor for runs of one resource class, after the jobs ``after``."""
         profile = self.submission.profile
@@ -199,8 +218,9 @@ class _Submitter:
             "timeout_min": resources.minutes,
             "nodes": resources.nodes,
             "tasks_per_node": resources.processes,
-            "gpus_per_node": resources.gpus * resources.processes or None,
         }
+        if resources.gpus:
+            shared["gpus_per_node"] = resources.gpus * resources.processes
         python = f"{sys.executable} -P"
         if profile.executor == "local":
             # Each job that ends early leaves its lane's other runs to `retry`.

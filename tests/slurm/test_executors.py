@@ -1,0 +1,70 @@
+"""The other executors, and runs on several processes."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from benchmark.records import load_records, study_frame
+from tests.conftest import CommandLine
+from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
+from tests.slurm.conftest import Cluster
+
+pytestmark = pytest.mark.timeout(240)
+HERE = {"heartbeat_seconds": 0.5, "lost_after_seconds": 5}
+
+
+@pytest.fixture
+def content(content: dict[str, Any]) -> dict[str, Any]:
+    content["methods"] = ["pretraining", "random", "cds"]
+    return content
+
+
+@pytest.mark.parametrize("executor", ["debug", "local"])
+def test_without_a_cluster_it_equals_a_plain_run(
+    executor: str, adaptbench: CommandLine, content: dict[str, Any]
+) -> None:
+    profile = {"executor": executor, **HERE}
+    if executor == "local":
+        profile["array_parallelism"] = 2
+    sweep = SweepCommands(adaptbench, content, profile)
+    sweep.submit()
+    sweep.wait_done(100)
+    assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
+
+
+def test_local_jobs_are_cancelled_and_go_on(
+    adaptbench: CommandLine, content: dict[str, Any]
+) -> None:
+    content["methods"] = ["pretraining", "random"]
+    content["training"] |= {"steps": 800, "evaluate_every": 200}
+    sweep = SweepCommands(adaptbench, content, {"executor": "local", **HERE})
+    sweep.submit()
+    sweep.wait_step("pretraining 0", 20)
+    done = adaptbench("cancel", sweep.study)
+    assert done.returncode == 0, done.stderr
+    assert "cancelled" in {s.state for s in sweep.statuses().values()}
+    sweep.submit()
+    sweep.wait_done(100)
+    assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
+
+
+def test_two_processes_on_a_cluster_survive_the_death_of_one(
+    cluster: Cluster, adaptbench: CommandLine, content: dict[str, Any]
+) -> None:
+    del cluster
+    content["methods"] = ["pretraining"]
+    content["training"] |= {"steps": 100}
+    resources = {"memory_gb": 2, "minutes": 15, "processes": 2}
+    sweep = SweepCommands(adaptbench, content, QUICK | {"resources": resources})
+    sweep.submit()
+    sweep.worker(sweep.wait_step("pretraining 0", 20)).send_signal(signal.SIGKILL)
+    sweep.wait_done(150)
+    (record,) = load_records(sweep.results)
+    assert record.environment.processes == 2
+    plain = study_frame(plain_run(adaptbench, sweep))
+    ours = study_frame(sweep.results)
+    for loss in ("valid_loss", "test_loss", "generic_loss"):
+        assert ours[loss].tolist() == pytest.approx(plain[loss].tolist(), rel=1e-4)
