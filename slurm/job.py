@@ -26,7 +26,7 @@ from benchmark.worker import Job, run_here
 from benchmark.worker_process import WorkerProcess
 from slurm.attempts import Attempts, AttemptState
 
-SECONDS_FOR_REQUEUE = 20.0
+SECONDS_FOR_REQUEUE = 2.0
 """After a worker was told to stop, the signal that requeues its job may still be on its way."""
 
 

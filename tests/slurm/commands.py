@@ -113,8 +113,9 @@ class SweepCommands:
 
 def plain_run(adaptbench: CommandLine, sweep: SweepCommands) -> Path:
     """Results of the same study, run on this machine without a cluster."""
-    done = adaptbench("run", sweep.study, "--jobs", "2", "--no-report", "--results", "plain")
-    assert done.returncode == 0, done.stderr
+    run = adaptbench.start("run", sweep.study, "--jobs", "2", "--no-report", "--results", "plain")
+    _, said = run.communicate(timeout=600)
+    assert run.returncode == 0, said
     return adaptbench.folder / "plain" / sweep.results.name
 
 
