@@ -1,0 +1,1 @@
+"""The paper's language-model comparison, regenerated from its published training curves."""

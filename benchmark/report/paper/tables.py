@@ -1,0 +1,232 @@
+"""The published comparison as tables of text, each with the rules of its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from benchmark.report.blocks import NOTHING, Cell
+from benchmark.report.inputs import REFERENCE
+from benchmark.report.paper.comparison import Comparison
+from benchmark.report.paper.layout import Table
+from benchmark.report.paper.numbers import value_matrix
+from benchmark.report.paper.reference import Reference
+from benchmark.report.paper.rule import AS_TRAINED, EQUAL_TIME, Rule
+
+TUNED_TARGET = "reuters"
+SOURCE = (
+    "published runs: one seed a number (seed 0, so no spread over seeds); 9.5M parameters; "
+    "target validation set; downsampling and rate chosen for each target"
+)
+CDS_COST = (
+    "cds: the 100,000 steps that fine-tune the copy it scores with are in no curve, and whether "
+    "its speed covers them is not said"
+)
+
+
+def as_trained_tables(reference: Reference, frame: pd.DataFrame, rule: Rule) -> list[Table]:
+    """Losses and perplexities of the rows of `numbers.as_trained`, target by method."""
+    notes = (
+        f"rule {rule}: {AS_TRAINED[rule]}",
+        SOURCE,
+        _lengths(reference),
+        *_missing_and_several(reference, frame),
+    )
+    kinds = {
+        "Target loss (nats/byte), as trained": "target_loss",
+        "Perplexity (a byte) on the target, as trained": "perplexity",
+    }
+    return [
+        _target_by_method(reference, frame, value, title, notes) for title, value in kinds.items()
+    ]
+
+
+def equal_time_table(reference: Reference, frame: pd.DataFrame, rule: Rule, own: bool) -> Table:
+    """Losses of the rows of `numbers.at_equal_time`; ``own``: pretraining sets each budget."""
+    budgets = frame.groupby("target")["budget"].first()
+    what = (
+        "the time that pretraining takes on the target from its first to its last step"
+        if own
+        else "the same for every target"
+    )
+    speeds = ", ".join(f"{name} {reference.speeds[name]:g}" for name in reference.methods)
+    notes = [
+        f"rule {rule}: {EQUAL_TIME[rule]}",
+        f"budget: {what}, {_ranges(budgets)}; steps a second, as published: {speeds}",
+        f"steps made by then on {TUNED_TARGET}: {_steps(reference, frame, True)}",
+        f"on all other targets: {_steps(reference, frame, False)}",
+        CDS_COST,
+        SOURCE,
+        *_missing_and_several(reference, frame),
+    ]
+    ended = frame[frame["ended"]]
+    if not ended.empty:
+        names = ", ".join(f"{row.method} on {row.target}" for row in ended.itertuples())
+        notes.append(f"ended before the budget, the end of the run is taken: {names}")
+    if frame["target_loss"].isna().any():
+        notes.append(f"{NOTHING}: nothing logged yet, or no published curve")
+    title = "Target loss (nats/byte) at equal training time"
+    return _target_by_method(reference, frame, "target_loss", title, tuple(notes))
+
+
+def fine_tuning_table(reference: Reference, frame: pd.DataFrame, rule: Rule) -> Table:
+    """Reuters before and after fine-tuning; ``frame`` is that of `numbers.as_trained`."""
+    trained = frame[frame["target"] == TUNED_TARGET].set_index("method")
+    rows = reference.fine_tuning.set_index("method")
+    rows = rows[rows["target"] == TUNED_TARGET]
+    rows = rows.reindex([name for name in reference.methods if name in rows.index])
+    columns = {
+        "as trained": _losses(trained.loc[rows.index, "target_loss"], "{:.4f}"),
+        "last": _losses(rows["last_loss"], "{:.4f}"),
+        "lowest": _losses(rows["best_loss"], "{:.4f}"),
+        "at step": [Cell(f"{step:,.0f}") for step in rows["best_step"]],
+        "from step": [Cell(f"{step:,.0f}") for step in rows["first_step"]],
+        "rate": [Cell(f"{rate:g}") for rate in rows["rate"]],
+    }
+    notes = (
+        f"as trained: rule {rule}, {AS_TRAINED[rule]}",
+        f"last: at step {rows['last_step'].max():,.0f}, after every run has begun to overfit; "
+        "lowest: over all steps, chosen on the set that it is reported on",
+        "from step: first logged step after the checkpoint that fine-tuning starts from; rate: "
+        "before the schedule, which keeps the step count (2e-4 is 1.2e-5 at step 280,000)",
+        SOURCE,
+    )
+    cells = tuple(zip(*columns.values(), strict=True))
+    return Table(
+        title=f"{TUNED_TARGET.capitalize()} after fine-tuning (nats/byte)",
+        head=("method", *columns),
+        rows=tuple(zip(map(str, rows.index), cells, strict=True)),
+        notes=notes,
+    )
+
+
+def comparison_table(title: str, compared: list[Comparison], losses: str) -> Table:
+    """What `comparison.compare` gives; ``losses`` says which losses they are of."""
+    tested = sum(not math.isnan(row.p) for row in compared)
+    head = ("method", "targets", "best on", "rank", "loss change", "95% interval", "p", "p, Holm")
+    rows = []
+    for row in compared:
+        texts = (
+            f"{row.pairs}",
+            f"{row.best}",
+            number(row.rank, "{:.2f}"),
+            percent(row.change),
+            interval(row.low, row.high),
+            _p(row.p),
+            _p(row.p_holm),
+        )
+        rows.append((row.method, tuple(Cell(text) for text in texts)))
+    notes = (
+        f"of {losses}",
+        "rank: mean over the targets that every method has, 1 is best; best on: targets with the "
+        "lowest loss",
+        f"loss change: against {REFERENCE}, geometric mean over targets; interval: over targets, "
+        "bootstrap-t and no narrower than Student's t; one seed, so what another seed would "
+        "give is not in it",
+        f"p: Wilcoxon signed-rank against {REFERENCE}, two-sided and exact, on log loss; Holm "
+        f"over {tested} methods",
+    )
+    return Table(title, head, tuple(rows), notes)
+
+
+def pairwise_table(title: str, frame: pd.DataFrame, losses: str) -> Table:
+    """The rows of `comparison.compare_pairwise` as a matrix of adjusted p-values."""
+    methods = list(dict.fromkeys(frame["method"]))
+    table = frame.pivot_table(index="method", columns="other", values="p_holm")
+    table = table.reindex(index=methods, columns=methods)
+    rows = [(name, tuple(Cell(_p(p)) for p in table.loc[name])) for name in methods]
+    tests = len(methods) * (len(methods) - 1) // 2
+    fewest, most = int(frame["pairs"].min()), int(frame["pairs"].max())
+    notes = (
+        f"of {losses}",
+        "Wilcoxon signed-rank, two-sided and exact, on log loss over the targets that both have; "
+        f"Holm over all {tests} tests; before Holm, no test can give less than "
+        f"{_p(2.0 ** (1 - most))} ({most} targets), {_p(2.0 ** (1 - fewest))} ({fewest})",
+    )
+    return Table(title, ("method", *methods), tuple(rows), notes)
+
+
+def number(value: float, form: str) -> str:
+    """A number as text, or the sign for nothing if it is NaN."""
+    return NOTHING if math.isnan(value) else form.format(value)
+
+
+def percent(share: float) -> str:
+    """A change in percent, with its sign."""
+    return number(100 * share, "{:+.1f}%")
+
+
+def interval(low: float, high: float) -> str:
+    """Bounds in percent, or the sign for nothing if they bound nothing."""
+    bounded = math.isfinite(low) and math.isfinite(high)
+    return f"{percent(low)} to {percent(high)}" if bounded else NOTHING
+
+
+def best_cells(values: Iterable[float], form: str = "{:.3f}") -> list[Cell]:
+    """Numbers of which the lowest, as shown, is the best; NaN are not shown."""
+    texts = [number(value, form) for value in values]
+    lowest = min((text for text in texts if text != NOTHING), key=float, default=None)
+    return [Cell(text, best=text == lowest) for text in texts]
+
+
+def _target_by_method(
+    reference: Reference, frame: pd.DataFrame, value: str, title: str, notes: tuple[str, ...]
+) -> Table:
+    methods, targets = reference.methods, reference.targets
+    matrix = value_matrix(frame, methods, targets, value).T
+    rows = tuple(
+        (target, tuple(best_cells(row))) for target, row in zip(targets, matrix, strict=True)
+    )
+    return Table(title, ("target", *methods), rows, (*notes, "lowest of each row in bold"))
+
+
+def _missing_and_several(reference: Reference, frame: pd.DataFrame) -> list[str]:
+    present = set(zip(frame["method"], frame["target"], strict=True))
+    missing = [
+        f"{method} on {target}"
+        for target in reference.targets
+        for method in reference.methods
+        if (method, target) not in present
+    ]
+    several = [
+        f"{row.runs} runs of {row.method} on {row.target}, the lower loss is taken"
+        for row in frame[frame["runs"] > 1].itertuples()
+    ]
+    return [*([f"no published curve: {', '.join(missing)}"] if missing else []), *several]
+
+
+def _lengths(reference: Reference) -> str:
+    """How many steps the runs make: the commonest number, and who makes another."""
+    ends = reference.curves.groupby(["target", "method"])["step"].max()
+    common = ends.mode().iloc[0]
+    others = [
+        f"{method} on {target} {ends[target, method]:,.0f}"
+        for target in reference.targets
+        for method in reference.methods
+        if ends.get((target, method), common) != common
+    ]
+    return f"steps: {', '.join([f'{common:,.0f}', *others])}"
+
+
+def _steps(reference: Reference, frame: pd.DataFrame, of_tuned: bool) -> str:
+    rows = frame[(frame["target"] == TUNED_TARGET) == of_tuned]
+    shown: Callable[[float], str] = "{:,.0f}".format
+    steps = rows.groupby("method")["step"].max()
+    return ", ".join(f"{name} {shown(steps[name])}" for name in reference.methods if name in steps)
+
+
+def _ranges(budgets: pd.Series[float]) -> str:
+    texts = budgets.map("{:.2f} h".format)
+    common = texts.mode().iloc[0]
+    others = [f"{text} on {target}" for target, text in texts.items() if text != common]
+    return f"{common}{''.join(f', {other}' for other in others)}"
+
+
+def _losses(values: pd.Series[float], form: str) -> list[Cell]:
+    return best_cells(values.to_numpy(dtype=float), form)
+
+
+def _p(p: float) -> str:
+    return "<0.001" if p < 0.0005 else number(p, "{:.3f}")
