@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: bench test test-slow lint types setup
+.PHONY: bench test test-slow test-slurm lint types setup
 
 setup: $(READY)
 
@@ -22,6 +22,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -m slow tests/slurm
 
 lint: $(READY)
 	$(BIN)/ruff check .

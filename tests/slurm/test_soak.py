@@ -47,10 +47,11 @@ def test_killed_on_a_cluster(
         sweep.submit()
         while not sweep.all_done() and time.monotonic() < deadline:
             time.sleep(rng.uniform(0.3, 1.5))
-            victims = [s.progress for s in sweep.statuses().values() if s.state == "running"]
+            at_work = [s.progress for s in sweep.statuses().values() if s.state == "running"]
+            # Most of a short run's life is its start, and most that can go wrong is later.
+            victims = [said for said in at_work if said and (said.step or rng.random() < 0.1)]
             if victims and killed < KILLS:
                 said = rng.choice(victims)
-                assert said is not None
                 # Mostly the process that trains, sometimes its job's.
                 killed += sweep.kill(said, whole_job=rng.random() < 0.2)
         assert_equal_to_the_bit(sweep.results, expected)
