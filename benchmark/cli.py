@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli_cluster import cancel, collect, logs, retry, status, submit
+from benchmark.cli_diagnose import diagnose
 from benchmark.cli_methods import check, new_method
 from benchmark.cli_paper import paper
 from benchmark.cli_shared import (
@@ -50,6 +51,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Build and look at token rows.")
 app.add_typer(data_app, name="data")
 app.command()(tune)
+app.command()(diagnose)
 app.command("check")(check)
 app.command("paper")(paper)
 for command in (submit, status, retry, cancel, collect, logs):

@@ -1,0 +1,208 @@
+"""One diagnosis from start to end: checkpoints, alignments, measures, verdict, bill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.cost import CostMeter
+from benchmark.diagnostic.fine_tuning import Displaced, agreement, short_fine_tuning
+from benchmark.diagnostic.measures import held_out_curve, persistence
+from benchmark.diagnostic.pretrained import Checkpoint, initial_model, put_into
+from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe
+from benchmark.diagnostic.records import (
+    CheckpointRecord,
+    DiagnosisCost,
+    DiagnosisRecord,
+    Estimate,
+)
+from benchmark.diagnostic.rule import Rule
+from benchmark.diagnostic.settings import AFFORDABLE, Settings
+from benchmark.diagnostic.summary import Draw, Estimated, Observed, estimate, plain_draw
+from benchmark.influence import gradient
+from benchmark.models import token_share
+from benchmark.worker import data_fingerprint
+
+if TYPE_CHECKING:
+    from benchmark.data import PreparedData
+    from benchmark.records import Environment
+    from benchmark.study import RunSpec
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The record, and the arrays that it was made from."""
+
+    record: DiagnosisRecord
+    observed: Observed
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the passes over the model gave, and what they cost."""
+
+    alignments: list[Alignments]
+    weights: list[str]
+    displaced: Displaced
+    cost: DiagnosisCost
+
+
+def diagnose(
+    study: str,
+    spec: RunSpec,
+    data: PreparedData,
+    checkpoints: Sequence[Checkpoint],
+    settings: Settings,
+    rule: Rule,
+    environment: Environment,
+    hear: Callable[[str], None] = lambda _: None,
+) -> Diagnosis:
+    """Diagnose the target of ``spec`` at ``checkpoints``, oldest first.
+
+    Of the target, only the train sample is read. ``hear`` is told what is being done.
+
+    Raises:
+        UserError: sizes that the data cannot fill, weights of another architecture, gradients or
+            losses that are not finite.
+    """
+    settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
+    probe = draw_probe(data, settings, spec.seed, environment.device)
+    seen = _look(spec, data, checkpoints, probe, settings, environment.device, hear)
+    observed = Observed(
+        checkpoints=seen.alignments,
+        displaced=seen.displaced.agreement,
+        downsampling=spec.training.big_batch / spec.training.batch,
+    )
+    hear("resampling target batches")
+    estimates = estimate(observed, settings, spec.seed)
+    record = DiagnosisRecord(
+        study=study,
+        model=spec.model_name,
+        target=spec.target_name,
+        seed=spec.seed,
+        protocol=spec.protocol,
+        data=data_fingerprint(data),
+        sample=len(data.target_train),
+        downsampling=observed.downsampling,
+        settings=settings,
+        checkpoints=tuple(
+            _checkpoint_record(*of_one, plain_draw(observed, settings, spec.seed))
+            for of_one in zip(checkpoints, seen.weights, seen.alignments, estimates, strict=True)
+        ),
+        persistence=_persistence(seen.alignments),
+        displacement=seen.displaced.mode,
+        notes=_notes(seen),
+        verdict=rule.judge(estimates[-1]),
+        cost=seen.cost,
+        environment=environment,
+    )
+    return Diagnosis(record, observed)
+
+
+def _look(
+    spec: RunSpec,
+    data: PreparedData,
+    checkpoints: Sequence[Checkpoint],
+    probe: Probe,
+    settings: Settings,
+    device: str,
+    hear: Callable[[str], None],
+) -> _Seen:
+    """Everything that needs the model."""
+    model = initial_model(spec, data).to(device)
+    meter, alignments, weights = CostMeter(), [], []
+    for checkpoint in checkpoints:
+        hear(f"gradients at {checkpoint.label}")
+        weights.append(put_into(model, checkpoint))
+        with meter.charge("gradients"):
+            at = f"checkpoint {checkpoint.label}"
+            alignments.append(align(model, probe, settings.normalisation, at))
+    hear("short fine-tuning")
+    displaced = _displace(model, spec, data, probe, settings, meter)
+    bill, run = meter.bill(), _run_flops(model, spec, probe)
+    cost = DiagnosisCost(bill=bill, run_flops=run, share=bill.flops / run)
+    return _Seen(alignments, weights, displaced, cost)
+
+
+def _displace(
+    model: nn.Module,
+    spec: RunSpec,
+    data: PreparedData,
+    probe: Probe,
+    settings: Settings,
+    meter: CostMeter,
+) -> Displaced:
+    """Fine-tune from the model's weights on the whole train sample, and compare the rows."""
+    sample = data.target_train.tokens(np.arange(len(data.target_train)))
+    with meter.charge("fine-tuning"):
+        displacement = short_fine_tuning(
+            model,
+            torch.from_numpy(sample).to(probe.target.device),
+            spec.fine_tuning,
+            steps=settings.fine_tuning_steps,
+            size=settings.fine_tuning_rows,
+            seed=spec.seed,
+        )
+    with meter.charge("agreement with fine-tuning"):
+        return agreement(model, probe.generic, displacement, settings.normalisation)
+
+
+def _run_flops(model: nn.Module, spec: RunSpec, probe: Probe) -> float:
+    """FLOPs of training the main model once, which every run of the study pays at least."""
+    meter, rows = CostMeter(), probe.target[: probe.batch_rows]
+    with meter.charge("gradient"):
+        gradient(model, rows, token_share(rows))
+    return meter.bill().flops / len(rows) * spec.training.batch * spec.training.steps
+
+
+def _checkpoint_record(
+    checkpoint: Checkpoint,
+    weights: str,
+    alignments: Alignments,
+    estimated: Estimated,
+    plain: Draw,
+) -> CheckpointRecord:
+    measures = {
+        name: Estimate.of(value, *estimated.bounds(name))
+        for name, value in estimated.values.items()
+    }
+    return CheckpointRecord(
+        label=checkpoint.label,
+        step=checkpoint.step,
+        weights=weights,
+        measures=measures,
+        curve=tuple(held_out_curve(alignments.generic, plain.halves, plain.target).tolist()),
+        generic=tuple(alignments.mean_generic.tolist()),
+        target=tuple(alignments.held_out_target.tolist()),
+        gradients=alignments.how,
+    )
+
+
+def _persistence(alignments: Sequence[Alignments]) -> tuple[tuple[float | None, ...], ...]:
+    matrix = persistence(np.stack([each.mean_generic for each in alignments]))
+    return tuple(
+        tuple(value if np.isfinite(value) else None for value in row) for row in matrix.tolist()
+    )
+
+
+def _notes(seen: _Seen) -> tuple[str, ...]:
+    """What a reader must know of how the numbers came about."""
+    notes = []
+    if seen.displaced.mode == "central differences":
+        notes.append(
+            "the model has no forward mode: agreement with fine-tuning is by central differences, "
+            "with a relative error of about 1e-3"
+        )
+    if any(each.how == "one by one" for each in seen.alignments):
+        notes.append("the model cannot be vectorised: gradients were computed one row at a time")
+    if seen.cost.share > AFFORDABLE:
+        notes.append(
+            f"this cost {seen.cost.share:.1%} of a run, more than {AFFORDABLE:.0%}: lower "
+            "--probe-rows and --batch-rows, or give fewer checkpoints"
+        )
+    return tuple(notes)

@@ -1,0 +1,140 @@
+"""What a diagnosis leaves behind: one validated JSON file for each (model, target, seed)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.diagnostic.directional import Mode
+from benchmark.diagnostic.gradients import How
+from benchmark.diagnostic.settings import Settings
+from benchmark.errors import UserError
+from benchmark.files import write_atomically
+from benchmark.records import Cost, Environment
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(_Record):
+    """A value and its 95% bounds under resampling of target batches; None: undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, value: float, low: float, high: float) -> Estimate:
+        """An estimate, NaN becoming None."""
+        values = [number if math.isfinite(number) else None for number in (value, low, high)]
+        return cls(value=values[0], low=values[1], high=values[2])
+
+
+class Answer(_Record):
+    """A question of the rule; ``probability`` is None as long as the rule is not fitted."""
+
+    text: str
+    probability: Estimate | None
+
+
+class Verdict(_Record):
+    """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what."""
+
+    status: str
+    fitted_on: str | None
+    answers: dict[str, Answer]
+    sentence: str
+
+
+class CheckpointRecord(_Record):
+    """One checkpoint: ``step`` of pretraining (None for a given file), SHA-256 of its ``weights``.
+
+    ``measures`` by the names of `summary.MEASURES`; ``curve``: held-out alignment of the best 1, 2,
+    ... generic rows; ``generic``, ``target``: alignment of each generic row and, with the batches
+    that do not hold it, of each target row; ``gradients``: how the rows' gradients were computed.
+    """
+
+    label: str
+    step: int | None
+    weights: str
+    measures: dict[str, Estimate]
+    curve: tuple[float, ...]
+    generic: tuple[float, ...]
+    target: tuple[float, ...]
+    gradients: How
+
+
+class DiagnosisCost(_Record):
+    """What a diagnosis costs, and what share of the run that it advises on.
+
+    ``bill``: of the diagnosis, pretraining not charged, as the run needs it anyway or others have
+    made it; ``run_flops``: of training the main model once, the least that any run of the study
+    pays (online selection pays more); ``share``: the bill's FLOPs over these.
+    """
+
+    bill: Cost
+    run_flops: float
+    share: float
+
+
+class DiagnosisRecord(_Record):
+    """One diagnosis: what was asked, what was seen, what follows, at what cost, made where.
+
+    ``persistence`` ``[C][C]``: rank correlations between checkpoints; ``displacement``: how the
+    agreement with fine-tuning was computed; ``sample``: rows of the target's
+    train sample.
+    """
+
+    schema_version: Literal[1] = 1
+    study: str
+    model: str
+    target: str
+    seed: int
+    protocol: str
+    data: str
+    sample: int
+    downsampling: float
+    settings: Settings
+    checkpoints: tuple[CheckpointRecord, ...]
+    persistence: tuple[tuple[float | None, ...], ...]
+    displacement: Mode
+    notes: tuple[str, ...]
+    verdict: Verdict
+    cost: DiagnosisCost
+    environment: Environment
+
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return f"{self.model}-{self.target}-s{self.seed}"
+
+    @property
+    def last(self) -> CheckpointRecord:
+        """The checkpoint that the verdict is about."""
+        return self.checkpoints[-1]
+
+
+def write_diagnosis(folder: Path, record: DiagnosisRecord) -> Path:
+    """Publish a diagnosis under ``folder``, whole or not at all; its file."""
+    file = folder / f"{record.stem}.json"
+    write_atomically(file, record.model_dump_json(indent=1) + "\n")
+    return file
+
+
+def read_diagnosis(file: Path) -> DiagnosisRecord:
+    """Read a diagnosis back.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    try:
+        return DiagnosisRecord.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such file; `adaptbench diagnose` writes one") from None
+    except (ValidationError, UnicodeDecodeError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{file}: not a diagnosis: {problem}; remove it to redo") from error

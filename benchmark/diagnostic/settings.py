@@ -1,0 +1,89 @@
+"""What a diagnosis is made with, as opposed to on what."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.diagnostic import defaults
+from benchmark.errors import UserError
+
+Count = Annotated[int, Field(gt=0)]
+Normalisation = Literal["cosine", "reference"]
+FEWEST_BATCHES = 4
+AFFORDABLE = 0.05
+"""Share of the FLOPs of a run that a diagnosis may cost."""
+
+
+class Settings(BaseModel):
+    """Sizes of a diagnosis; the defaults cost under 5% of a run of the embedded studies.
+
+    ``probe_rows`` generic rows; ``batches`` disjoint batches of ``batch_rows`` rows of the target
+    sample; a fine-tuning of ``fine_tuning_steps`` on ``fine_tuning_rows`` rows each; ``splits`` of
+    the batches into halves; ``resamples`` of the bootstrap.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probe_rows: Count = defaults.PROBE_ROWS
+    batches: Count = defaults.BATCHES
+    batch_rows: Count = defaults.BATCH_ROWS
+    fine_tuning_steps: Count = defaults.FINE_TUNING_STEPS
+    fine_tuning_rows: Count = defaults.FINE_TUNING_ROWS
+    normalisation: Normalisation = "cosine"
+    splits: Count = 50
+    resamples: Count = 200
+
+    @property
+    def target_rows(self) -> int:
+        """Rows of the target sample in all batches together."""
+        return self.batches * self.batch_rows
+
+    def require_rows(self, target: str, sample: int, generic: int) -> None:
+        """Refuse sizes that the data cannot fill, or that cannot be split.
+
+        Raises:
+            UserError: naming the option, its value, and what would fit.
+        """
+        if self.batches < FEWEST_BATCHES:
+            raise UserError(
+                f"--batches: at least {FEWEST_BATCHES} are needed, two to each half (got "
+                f"{self.batches})"
+            )
+        if self.target_rows > sample:
+            raise UserError(
+                f"targets.{target}.train: {sample} rows cannot be split into --batches "
+                f"{self.batches} x --batch-rows {self.batch_rows} = {self.target_rows} rows: "
+                f"lower either, or raise train"
+            )
+        if self.probe_rows < 2 * self.batches:
+            raise UserError(
+                f"--probe-rows: {self.probe_rows} rows are too few for the null, which takes "
+                f"--batches {self.batches} batches from each half of them: give "
+                f"{2 * self.batches} or more"
+            )
+        if self.probe_rows > generic:
+            raise UserError(
+                f"--probe-rows: {self.probe_rows} rows are more than the {generic} generic rows"
+            )
+
+
+def parse_at(text: str) -> tuple[float, ...]:
+    """Shares of the training steps, increasing, from ``10%,30%,100%``.
+
+    Raises:
+        UserError: something else was given.
+    """
+    try:
+        shares = tuple(float(part.strip().removesuffix("%")) / 100 for part in text.split(","))
+    except ValueError:
+        shares = ()
+    rising = all(a < b for a, b in pairwise(shares))
+    if not shares or not rising or not all(0 <= share <= 1 for share in shares):
+        raise UserError(
+            f"--at: {text!r} is no list of checkpoints; valid: rising percentages of the training "
+            f"steps from 0% to 100%, such as {defaults.AT}"
+        )
+    return shares

@@ -1,0 +1,113 @@
+"""The rule: none until it is fitted; then probabilities with intervals; nothing in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmark.diagnostic.rule import NOT_FITTED, RULE, load_rule
+from benchmark.diagnostic.summary import Estimated
+from benchmark.errors import UserError
+
+
+def estimated(headroom: float = 0.8, spread: float = 0.1) -> Estimated:
+    rng = np.random.default_rng(0)
+    values = {
+        "reliability": 0.7,
+        "excess_reliability": 0.3,
+        "headroom": headroom,
+        "transfer_correlation": 0.5,
+    }
+    replicates = [
+        {name: value + spread * rng.normal() for name, value in values.items()} for _ in range(50)
+    ]
+    return Estimated(values, replicates, batches=8)
+
+
+@pytest.fixture
+def fitted() -> dict[str, Any]:
+    """The content of a rule file with one fit for all questions."""
+    content: dict[str, Any] = yaml.safe_load(RULE.read_text())
+    content |= {"status": "fitted", "fitted_on": "a test"}
+    for question in content["questions"].values():
+        question["fit"] = {"intercept": -1.0, "weights": {"headroom": 2.0}}
+    return content
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    file = folder / "rule.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def test_the_shipped_rule_says_whether_it_is_fitted() -> None:
+    rule = load_rule()
+    verdict = rule.judge(estimated())
+    assert len(verdict.answers) == 4
+    given = [answer.probability is not None for answer in verdict.answers.values()]
+    if rule.status == NOT_FITTED:
+        assert not any(given)
+        assert verdict.fitted_on is None
+    else:
+        assert all(given)
+        assert verdict.fitted_on
+
+
+def test_a_fitted_rule_gives_probabilities(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    verdict = load_rule(written(tmp_path, fitted)).judge(estimated())
+    for answer in verdict.answers.values():
+        found = answer.probability
+        assert found is not None
+        assert found.value == pytest.approx(1 / (1 + np.exp(1 - 2 * 0.8)))
+        assert found.low is not None
+        assert found.high is not None
+        assert 0 < found.low < found.value < found.high < 1
+
+
+def test_an_undefined_measure_gives_no_probability(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    rule = load_rule(written(tmp_path, fitted))
+    found = next(iter(rule.judge(estimated(headroom=float("nan"))).answers.values())).probability
+    assert found is not None
+    assert found.value is None
+    fitted["questions"]["static_as_trained"]["fit"]["weights"] = {"persistence": 1.0}
+    missing = load_rule(written(tmp_path, fitted)).judge(estimated())
+    probability = missing.answers["static_as_trained"].probability
+    assert probability is not None
+    assert probability.value is None
+
+
+def test_the_sentence_follows_the_intervals(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    rule = load_rule(written(tmp_path, fitted))
+    clear, unclear = (rule.judge(estimated(spread=spread)).sentence for spread in (0.01, 2.0))
+    assert clear.startswith("The sample ranks generic rows reproducibly, its ranking is more")
+    assert unclear.startswith("The sample is too small to rank generic rows reproducibly")
+    assert "do not clearly point" in unclear
+    assert "not" not in clear
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"status": "roughly"}, r"status: .*'provisional: not fitted'.*\(got 'roughly'\)"),
+        ({"status": NOT_FITTED}, r"allows no fit"),
+        ({"fitted_on": None}, r"needs fitted_on"),
+        ({"when": 1}, r"when: unknown key 'when'.*valid: fitted_on, questions, status"),
+    ],
+)
+def test_a_rule_that_does_not_say_what_it_is(
+    tmp_path: Path, fitted: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    file = written(tmp_path, fitted | change)
+    with pytest.raises(UserError, match=message) as refused:
+        load_rule(file)
+    assert str(file) in str(refused.value)
+
+
+def test_a_weight_for_an_unknown_measure(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    fitted["questions"]["static_as_trained"]["fit"]["weights"] = {"headrom": 1.0}
+    with pytest.raises(UserError, match=r"unknown measure 'headrom' \(did you mean 'headroom'"):
+        load_rule(written(tmp_path, fitted))
