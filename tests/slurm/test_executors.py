@@ -1,4 +1,4 @@
-"""The other executors, and runs on several processes."""
+"""The other executors, and runs on several processes (slow)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 HERE = {"heartbeat_seconds": 0.5, "lost_after_seconds": 5}
 
 

@@ -66,6 +66,7 @@ def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
     assert "nothing to submit" in sweep.submit()
 
 
+@pytest.mark.slow
 def test_cancel_then_submit_goes_on(
     sweep: SweepCommands, cluster: Cluster, adaptbench: CommandLine
 ) -> None:
