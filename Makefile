@@ -24,7 +24,8 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 test-slurm: $(READY)
-	$(BIN)/python -m pytest -m slow tests/slurm
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
+		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
