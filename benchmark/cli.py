@@ -13,6 +13,7 @@ from benchmark.cli_cluster import cancel, collect, logs, retry, status, submit
 from benchmark.cli_diagnose import diagnose
 from benchmark.cli_methods import check, new_method
 from benchmark.cli_paper import paper
+from benchmark.cli_report import compare, import_records, report_study
 from benchmark.cli_shared import (
     RESULTS,
     CacheOption,
@@ -57,6 +58,9 @@ app.command("paper")(paper)
 for command in (submit, status, retry, cancel, collect, logs):
     app.command()(command)
 app.command("new-method")(new_method)
+app.command("report")(report_study)
+app.command("compare")(compare)
+app.command("import")(import_records)
 
 
 @app.callback()
