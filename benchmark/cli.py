@@ -32,6 +32,7 @@ from benchmark.cli_shared import (
     load,
     messages,
     require_device,
+    results_of,
     say,
     show_report,
     write_report,
@@ -111,7 +112,7 @@ def run(
 @app.command()
 def table(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
     """Print a study's table and write its tables and figures from the records."""
-    folder = _results_of(study, results)
+    folder = results_of(study, results)
     write_report(folder)
 
 
@@ -124,7 +125,7 @@ def selection(
     """Print and draw how often each method trained on rows of a provenance domain."""
     from benchmark.report.selection import selection_table, write_selection
 
-    folder = _results_of(study, results)
+    folder = results_of(study, results)
     written = write_selection(folder, domain)
     console.print(selection_table(folder, domain))
     say("written: " + ", ".join(str(file) for file in written))
@@ -225,13 +226,3 @@ def _prepare(study: str, cache: Path | None) -> list[tuple[str, PreparedData]]:
             (name, prepare(loaded.data, target, folder, progress.building))
             for name, target in loaded.targets.items()
         ]
-
-
-def _results_of(study: str, results: Path) -> Path:
-    """The results folder of a study given by file, by name, or by that folder itself."""
-    from benchmark.study import load_study
-
-    if study.endswith((".yaml", ".yml")):
-        return results / load_study(Path(study)).study
-    named = results / study
-    return named if (named / "study.json").exists() else Path(study)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli_shared import RESULTS, ResultsOption, console, say
+from benchmark.cli_shared import RESULTS, ResultsOption, console, results_of, say
 from benchmark.report.paper.rule import Rule
 
 REFERENCE = RESULTS / "reference"
@@ -38,13 +38,8 @@ def paper(
     from benchmark.report.paper.write import make_paper, terminal, write_paper
 
     published = load_reference(reference)
-    beside = None if study is None else load_results(_folder_of(study, results))
+    beside = None if study is None else load_results(results_of(study, results))
     made = make_paper(published, rule, hours, beside)
     written = write_paper(made, published, output)
     console.print(terminal(made))
     say("written: " + ", ".join(str(file) for file in written))
-
-
-def _folder_of(study: str, results: Path) -> Path:
-    named = results / study
-    return named if (named / "study.json").exists() else Path(study)

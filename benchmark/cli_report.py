@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli_shared import RESULTS, ResultsOption, console, say
-from benchmark.errors import UserError, unknown
+from benchmark.cli_shared import RESULTS, ResultsOption, console, results_of, say
 
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's name, .yaml file or folder of results.")
@@ -19,7 +18,7 @@ def report_study(study: StudyArgument, results: ResultsOption = RESULTS) -> None
     """Write everything about a study as one HTML file, from its records."""
     from benchmark.report.html.page import write_report
 
-    say(f"written: {write_report(_results_of(study, results))}")
+    say(f"written: {write_report(results_of(study, results))}")
 
 
 def compare(
@@ -33,7 +32,7 @@ def compare(
     from benchmark.report.comparison_text import terminal_comparison, write_comparison
     from benchmark.report.inputs import load_results
 
-    folder = _results_of(study, results)
+    folder = results_of(study, results)
     loaded = load_results(folder)
     comparison = compare_methods(loaded, a, b)
     written = write_comparison(comparison, loaded, folder)
@@ -52,7 +51,7 @@ def import_records(
     """Take a colleague's records into a study; what differs in protocol or data stays out."""
     from benchmark.importing import carry_out, plan_import
 
-    plan = plan_import(folder, _results_of(into, results))
+    plan = plan_import(folder, results_of(into, results))
     for name, reason in plan.refused.items():
         say(f"refused: {folder / 'runs' / name}: {reason}")
     if not dry_run:
@@ -67,24 +66,3 @@ def import_records(
             say(f"{kind} new to the study: {', '.join(map(str, added))}")
     if plan.refused:
         raise typer.Exit(1)
-
-
-def _results_of(study: str, results: Path) -> Path:
-    """The results folder of a study given by file, by name, or by that folder itself.
-
-    Raises:
-        UserError: there is no such folder, or the file is not a valid study.
-    """
-    from benchmark.study import find_study, load_study
-
-    if study.endswith((".yaml", ".yml")):
-        folder = results / load_study(find_study(study)).study
-    else:
-        named = results / study
-        folder = named if (named / "study.json").exists() else Path(study)
-    if not (folder / "study.json").exists():
-        known = [file.parent.name for file in results.glob("*/study.json")]
-        if not known:
-            raise UserError(f"{results}: no results here; run a study first: adaptbench run STUDY")
-        raise unknown("study", study, [*known, "or a folder with study.json"], at=f"{results}: ")
-    return folder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmark.runner import Outcome
@@ -97,6 +97,27 @@ def require_device(device: Device) -> None:
 
         if not torch.cuda.is_available():
             raise UserError("--device: no CUDA device is available here (got 'cuda'); valid: cpu")
+
+
+def results_of(study: str, results: Path) -> Path:
+    """The results folder of a study given by file, by name, or by that folder itself.
+
+    Raises:
+        UserError: there is no such folder, or the file is not a valid study.
+    """
+    from benchmark.study import find_study, load_study
+
+    if study.endswith((".yaml", ".yml")):
+        folder = results / load_study(find_study(study)).study
+    else:
+        named = results / study
+        folder = named if (named / "study.json").exists() else Path(study)
+    if not (folder / "study.json").exists():
+        known = [file.parent.name for file in results.glob("*/study.json")]
+        if not known:
+            raise UserError(f"{results}: no results here; run a study first: adaptbench run STUDY")
+        raise unknown("study", study, [*known, "or a folder with study.json"], at=f"{results}: ")
+    return folder
 
 
 def show_report(outcome: Outcome, results: Path) -> None:

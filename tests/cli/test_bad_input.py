@@ -206,3 +206,14 @@ def test_unwritable_results(
     (adaptbench.folder / "results").write_text("a file where the folder should be")
     line = refused(adaptbench, "run", write_study(content))
     assert "cannot be written" in line
+
+
+@pytest.mark.parametrize("command", [("table",), ("report",), ("compare", "a", "b")])
+def test_results_that_are_not_there(adaptbench: CommandLine, command: tuple[str, ...]) -> None:
+    name, *others = command
+    missing = adaptbench(name, "none.yaml", *others)
+    assert missing.returncode == 2
+    assert "none.yaml: no such study file" in missing.stderr
+    unknown = adaptbench(name, "nobody", *others)
+    assert unknown.returncode == 2
+    assert "no results here" in unknown.stderr
