@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,18 +113,15 @@ class RunJob:
     the worker save and end, and hands the job back to the scheduler.
     """
 
-    def __init__(self, orders: list[Order]) -> None:
-        self._orders = [order.model_dump_json() for order in orders]
+    def __init__(self, orders: Sequence[str]) -> None:
+        """``orders`` as JSON."""
+        self._orders = tuple(orders)
         self._worker: WorkerProcess | None = None
         self._heartbeat: Heartbeat | None = None
         self._order: Order | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_orders": self._orders}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__([])  # type: ignore[misc]
-        self._orders = state["_orders"]
+    def __reduce__(self) -> tuple[type[RunJob], tuple[tuple[str, ...]]]:
+        return RunJob, (self._orders,)
 
     def __call__(self) -> None:
         for text in self._orders:
