@@ -197,7 +197,7 @@ def test_no_cuda(adaptbench: CommandLine, content: dict[str, Any], write_study: 
 
 
 def test_table_without_results(adaptbench: CommandLine) -> None:
-    assert "run the study first" in refused(adaptbench, "table", "mini")
+    assert "no results here; run a study first" in refused(adaptbench, "table", "mini")
 
 
 def test_unwritable_results(
