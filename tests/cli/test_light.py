@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -21,11 +21,12 @@ def test_imports_are_light(package: str) -> None:
 
 
 def test_help_is_quick(adaptbench: CommandLine) -> None:
+    # Processor time: what others do on the machine at the same time is not ours.
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         result = adaptbench("--help")
-        seconds.append(time.perf_counter() - start)
+        seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
         assert result.returncode == 0
         assert "run" in result.stdout
     assert min(seconds) < 0.5
