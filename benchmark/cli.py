@@ -42,7 +42,6 @@ from benchmark.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
-    from benchmark.study import Study
 
 app = typer.Typer(
     add_completion=False,
@@ -78,6 +77,9 @@ def run(
     methods: Annotated[
         str | None, typer.Option(help="Only these methods (labels, separated by commas).")
     ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Only these targets (names, separated by commas).")
+    ] = None,
     device: DeviceOption = Device.cpu,
     threads: ThreadsOption = 1,
     results: ResultsOption = RESULTS,
@@ -100,7 +102,8 @@ def run(
         threads=threads,
         device=device.value,
         retry_failed=retry_failed,
-        labels=_labels(loaded, methods),
+        labels=_chosen(methods, [entry.label for entry in loaded.methods], "method"),
+        targets=_chosen(targets, list(loaded.targets), "target"),
     )
     with interruptible(), StudyProgress(messages) as progress:
         outcome = run_study(loaded, settings, progress.hear, progress.building)
@@ -202,14 +205,12 @@ def main() -> None:
         fail(f"internal error: {type(error).__name__}: {error}; --debug shows where", 1)
 
 
-def _labels(study: Study, methods: str | None) -> tuple[str, ...]:
-    if methods is None:
-        return ()
-    known = [entry.label for entry in study.methods]
-    chosen = tuple(label.strip() for label in methods.split(",") if label.strip())
-    for label in chosen:
-        if label not in known:
-            raise unknown("method", label, known, at="--methods: ")
+def _chosen(listed: str | None, known: list[str], what: str) -> tuple[str, ...]:
+    """Names separated by commas, each of them known; none if the option is not given."""
+    chosen = tuple(name.strip() for name in (listed or "").split(",") if name.strip())
+    for name in chosen:
+        if name not in known:
+            raise unknown(what, name, known, at=f"--{what}s: ")
     return chosen
 
 
@@ -223,6 +224,6 @@ def _prepare(study: str, cache: Path | None) -> list[tuple[str, PreparedData]]:
     folder = cache_folder(cache)
     with interruptible(), StudyProgress(messages) as progress:
         return [
-            (name, prepare(loaded.data, target, folder, progress.building))
+            (name, prepare(loaded.data_for(name), target.alone, folder, progress.building))
             for name, target in loaded.targets.items()
         ]

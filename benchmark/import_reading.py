@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmark.config_file import explain
 from benchmark.records import STAGES, RunRecord
-from benchmark.study import explain
 
 
 class RefusedError(Exception):

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from benchmark.chosen import Chosen, ChosenValues
+from benchmark.config_file import explain
 from benchmark.errors import UserError, unknown
 from benchmark.method_files import code_digest, file_of, load_module, names_file
-from benchmark.study import MethodEntry, Study, explain, load_chosen
+from benchmark.study import MethodEntry, Study, load_chosen
 
 if TYPE_CHECKING:
     from baselines.base import Baseline

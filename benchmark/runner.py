@@ -30,6 +30,7 @@ class Settings:
     device: str = "cpu"
     retry_failed: bool = False
     labels: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 @dataclass
@@ -53,7 +54,7 @@ def run_study(
     Raises:
         UserError: the data cannot be prepared, or is not what earlier results were made with.
     """
-    wanted = [run for run in study.runs() if _selected(run, settings.labels)]
+    wanted = [run for run in study.runs() if _selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}
     folders = {
@@ -74,8 +75,11 @@ def run_study(
     return outcome
 
 
-def _selected(run: RunSpec, labels: tuple[str, ...]) -> bool:
-    return not labels or run.method.label in labels
+def _selected(run: RunSpec, settings: Settings) -> bool:
+    """Whether a run is asked for; no names ask for all."""
+    return (not settings.labels or run.method.label in settings.labels) and (
+        not settings.targets or run.target_name in settings.targets
+    )
 
 
 def _is_missing(run: RunSpec, data: PreparedData, settings: Settings, outcome: Outcome) -> bool:

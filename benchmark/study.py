@@ -6,30 +6,28 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     field_validator,
     model_serializer,
     model_validator,
 )
 
 from benchmark.chosen import Chosen
-from benchmark.data.config import DataConfig, TargetConfig
-from benchmark.errors import UserError, unknown, where
+from benchmark.config_file import load_config
+from benchmark.data.config import DataConfig, Planting, TargetConfig, plant
+from benchmark.errors import UserError, unknown
 from benchmark.method_files import label_of_file, names_file
 from benchmark.model_config import ModelConfig
 
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
-Loaded = TypeVar("Loaded", bound=BaseModel)
 
 
 class _Config(BaseModel):
@@ -87,6 +85,22 @@ class MethodEntry(_Config):
         return content if self.code else {k: v for k, v in content.items() if k != "code"}
 
 
+class StudyTarget(TargetConfig):
+    """A target of a study, and what is planted in the generic corpus that it is met with."""
+
+    planted: Planting | None = None
+
+    @property
+    def alone(self) -> TargetConfig:
+        """The target as its runs know it: what is planted belongs to their generic corpus."""
+        return TargetConfig.model_validate(self.model_dump(exclude={"planted"}))
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = dump(self)
+        return content if self.planted else {k: v for k, v in content.items() if k != "planted"}
+
+
 class RunSpec(_Config):
     """All that determines one run's result."""
 
@@ -125,7 +139,7 @@ class Study(_Config):
     description: str = ""
     data: DataConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
-    targets: dict[Name, TargetConfig] = Field(min_length=1)
+    targets: dict[Name, StudyTarget] = Field(min_length=1)
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     training: TrainingConfig
@@ -159,15 +173,29 @@ class Study(_Config):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _plantings_fit(self) -> Study:
+        for name in self.targets:
+            try:
+                self.data_for(name)
+            except ValueError as error:
+                raise ValueError(f"targets.{name}.planted: {error}") from None
+        return self
+
+    def data_for(self, target: str) -> DataConfig:
+        """The study's data as a target meets it."""
+        planted = self.targets[target].planted
+        return plant(self.data, planted) if planted else self.data
+
     def runs(self) -> list[RunSpec]:
         """Every run of the study, in the order in which they are best shown."""
         return [
             RunSpec(
-                data=self.data,
+                data=self.data_for(target_name),
                 model_name=model_name,
                 model=model,
                 target_name=target_name,
-                target=target,
+                target=target.alone,
                 method=self._as_tuned(method, model_name, target_name),
                 seed=seed,
                 training=self.training,
@@ -227,66 +255,6 @@ def load_chosen(file: Path) -> Chosen:
     if not file.is_file():
         raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
     return load_config(file, Chosen, "a file of chosen hyper-parameters")
-
-
-def load_config(file: Path, model: type[Loaded], what: str) -> Loaded:
-    """Read and validate a YAML file; ``what`` it is, for its reader.
-
-    Raises:
-        UserError: naming the file, the key, the bad value and what is valid.
-    """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{file}: not valid YAML: {problem}") from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{file}: {what} is a mapping with the keys {', '.join(model.model_fields)}"
-        )
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise UserError(explain(error, model, file)) from error
-
-
-def explain(error: ValidationError, model: type[BaseModel], file: Path | str | None = None) -> str:
-    """One line for the first problem of a validation: file, key, bad value, valid choices."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    at = where(file, key)
-    if first["type"] == "extra_forbidden":
-        return str(unknown("key", first["loc"][-1], _fields_at(model, first["loc"][:-1]), at=at))
-    if first["type"] == "missing":
-        return f"{at}is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{at}{message}"
-    return f"{at}{message} (got {_brief(first['input'])})"
-
-
-def _fields_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields that are valid at ``location`` inside ``model``."""
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        annotation = fields[part].annotation if part in fields else model
-        candidates = [annotation, *_arguments(annotation)]
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        named = [c for c in found if c.__name__ == part]
-        model = (named or found or [model])[0]
-    return list(getattr(model, "model_fields", {}))
-
-
-def _arguments(annotation: Any) -> list[Any]:
-    nested = getattr(annotation, "__args__", ())
-    return [leaf for inner in nested for leaf in (inner, *_arguments(inner))]
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _content_hash(content: Any) -> str:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from benchmark.config_file import explain
 from benchmark.errors import UserError
 from benchmark.randomness import generator
 from benchmark.registry import method_of
-from benchmark.study import MethodEntry, Study, TrainingConfig, explain
+from benchmark.study import MethodEntry, Study, TrainingConfig
 
 if TYPE_CHECKING:
     from baselines.base import Choice, LogUniform

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmark.config_file import load_config
 from benchmark.errors import UserError
-from benchmark.study import RunSpec, load_config
+from benchmark.study import RunSpec
 
 Count = Annotated[int, Field(gt=0)]
 SHORTEST_DELAY = 5

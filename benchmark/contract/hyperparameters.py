@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from benchmark.config_file import explain
 from benchmark.contract.errors import ContractError
 from benchmark.contract.trial import Trial
-from benchmark.study import explain
 
 UNKNOWN = "no_such_setting"
 EXTREMES = {int: (-(10**12), 10**12), float: (-1e300, 1e300)}

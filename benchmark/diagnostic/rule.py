@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
+from benchmark.config_file import load_config
 from benchmark.diagnostic.intervals import bounds
 from benchmark.diagnostic.records import Answer, Estimate, Verdict
 from benchmark.diagnostic.summary import MEASURES, Estimated
 from benchmark.errors import unknown
-from benchmark.study import load_config
 
 NOT_FITTED = "provisional: not fitted"
 RULE = Path(str(resources.files("benchmark"))) / "diagnostic" / "rule.yaml"

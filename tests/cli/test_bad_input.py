@@ -73,6 +73,16 @@ BAD = {
     "missing key": ("training.steps", None, r"training\.steps: is missing"),
     "no methods": ("methods", [], r"methods: .*at least 1 item"),
     "same label twice": ("methods", ["random", "random"], r"methods: 'random' is used twice"),
+    "planted without sizes": (
+        "targets.harbour.planted",
+        {"source": "kjv", "share": 0.1},
+        r"targets\.harbour\.planted: .*make data\.generic a mixture and give every part megabytes",
+    ),
+    "planted share": (
+        "targets.harbour.planted",
+        {"source": "kjv", "share": 1.0},
+        r"targets\.harbour\.planted\.share: .*less than 1 \(got 1\.0\)",
+    ),
     "unknown hyper-parameter": (
         "methods.0",
         {"method": "dds", "hyperparameters": {"lookahead": 1}},
@@ -129,7 +139,7 @@ def refused(adaptbench: CommandLine, *arguments: str | Path) -> str:
 
 
 def test_missing_study(adaptbench: CommandLine) -> None:
-    assert "nowhere.yaml: no such study file; embedded: mini" in refused(
+    assert "nowhere.yaml: no such study file; embedded: diagnosis, mini" in refused(
         adaptbench, "run", "nowhere.yaml"
     )
     assert "unknown study 'mimi' (did you mean 'mini'?)" in refused(adaptbench, "run", "mimi")

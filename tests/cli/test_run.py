@@ -53,7 +53,9 @@ def test_run_part_then_all_then_find_done_then_add(
     folder, results = adaptbench.folder, adaptbench.folder / "results" / "tiny"
     file = write_study(content)
     assert "did you mean 'target_only'" in adaptbench("run", file, "--methods", "taget_only").stderr
-    part = adaptbench("run", file, "--methods", "target_only")
+    nowhere = adaptbench("run", file, "--targets", "harbor")
+    assert "--targets: unknown target 'harbor'" in nowhere.stderr
+    part = adaptbench("run", file, "--methods", "target_only", "--targets", "harbour")
     assert part.returncode == 0, part.stderr
     assert [record["spec"]["method"]["label"] for record in records(folder).values()] == [
         "target_only"
