@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from benchmark.cost import CostMeter
+from benchmark.diagnostic.cheap import text_predictors
 from benchmark.diagnostic.fine_tuning import Displaced, agreement, short_fine_tuning
 from benchmark.diagnostic.measures import held_out_curve, persistence
 from benchmark.diagnostic.pretrained import Checkpoint, initial_model, put_into
@@ -96,6 +97,7 @@ def diagnose(
         ),
         persistence=_persistence(seen.alignments),
         displacement=seen.displaced.mode,
+        cheap=text_predictors(data, spec.seed) | {"loss_gap": seen.alignments[-1].loss_gap},
         notes=_notes(seen),
         verdict=rule.judge(estimates[-1]),
         cost=seen.cost,

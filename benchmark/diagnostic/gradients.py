@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.influence import Direction, gradient, parameters_of
@@ -27,10 +27,12 @@ CHUNK_FLOATS = 2**24
 class RowGradients:
     """``values`` ``[n, P]``: gradients of the per-example losses of n rows, parameters flattened.
 
-    ``shares`` ``[n]``: tokens of each row over those of all rows; ``how`` they were computed.
+    ``losses`` ``[n]``: these losses, in nats per token; ``shares`` ``[n]``: tokens of each row over
+    those of all rows; ``how`` they were computed.
     """
 
     values: Tensor
+    losses: Tensor
     shares: Tensor
     how: How
 
@@ -59,10 +61,10 @@ def row_gradients(model: nn.Module, rows: Tensor) -> RowGradients:
     training = model.training
     model.eval()
     try:
-        values, how = _gradients(model, rows)
+        values, losses, how = _gradients(model, rows)
     finally:
         model.train(training)
-    return RowGradients(values, token_share(rows), how)
+    return RowGradients(values, losses, token_share(rows), how)
 
 
 def flattened(direction: Direction) -> Tensor:
@@ -70,25 +72,29 @@ def flattened(direction: Direction) -> Tensor:
     return torch.cat([value.flatten() for value in direction.values()])
 
 
-def _gradients(model: nn.Module, rows: Tensor) -> tuple[Tensor, How]:
+def _gradients(model: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor, How]:
     size = max(1, CHUNK_FLOATS // sum(p.numel() for p in model.parameters()))
     try:
         # The fused kernels have no vectorised form: torch would loop over rows, and warn.
         with sdpa_kernel(SDPBackend.MATH):
-            return torch.cat([_vectorised(model, part) for part in rows.split(size)]), "vmap"
+            parts = [_vectorised(model, part) for part in rows.split(size)]
+        values, losses = (torch.cat(found) for found in zip(*parts, strict=True))
+        return values, losses, "vmap"
     except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:
         if "memory" in str(error):
             raise
     one = torch.ones(1, device=rows.device)
-    each = [flattened(gradient(model, row[None], one)[1]) for row in rows]
-    return torch.stack(each), "one by one"
+    each = [gradient(model, row[None], one) for row in rows]
+    values = torch.stack([flattened(direction) for _, direction in each])
+    return values, torch.stack([loss for loss, _ in each]), "one by one"
 
 
-def _vectorised(model: nn.Module, rows: Tensor) -> Tensor:
+def _vectorised(model: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor]:
     def loss(parameters: dict[str, Tensor], row: Tensor, tokens: Tensor) -> Tensor:
         losses: Tensor = functional_call(model, parameters, (row[None],))
         return losses.sum() / tokens
 
     tokens = token_counts(rows).clamp(min=1)
-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters_of(model), rows, tokens)
-    return torch.cat([value.flatten(1) for value in gradients.values()], 1)
+    of_rows = vmap(grad_and_value(loss), in_dims=(None, 0, 0))
+    gradients, losses = of_rows(parameters_of(model), rows, tokens)
+    return torch.cat([value.flatten(1) for value in gradients.values()], 1), losses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +64,7 @@ class Alignments:
     each target batch. ``null``: the same with generic batches in place of target batches, for the
     first half of the generic rows (batches from the second half) and for the second:
     ``[B, m / 2]`` each; ``target_rows_per_null_row``: how much larger a target batch is.
+    ``loss_gap``: mean loss of the target rows less that of the generic rows, in nats per token.
     ``how`` the rows' gradients were computed.
     """
 
@@ -72,6 +73,7 @@ class Alignments:
     batch_of: NDArray[np.int64]
     null: tuple[Array, Array]
     target_rows_per_null_row: float
+    loss_gap: float
     how: How
 
     @property
@@ -109,6 +111,7 @@ def align(model: nn.Module, probe: Probe, normalisation: Normalisation, at: str)
         batch_of=probe.batch_of,
         null=(first, second),
         target_rows_per_null_row=probe.batch_rows / null_rows,
+        loss_gap=float(target.losses.mean() - generic.losses.mean()),
         how=generic.how,
     )
 
@@ -127,7 +130,12 @@ def _finite_gradients(model: nn.Module, rows: Tensor, what: str) -> RowGradients
 
 def _part(gradients: RowGradients, rows: slice) -> RowGradients:
     shares = gradients.shares[rows]
-    return RowGradients(gradients.values[rows], shares / shares.sum(), gradients.how)
+    return replace(
+        gradients,
+        values=gradients.values[rows],
+        losses=gradients.losses[rows],
+        shares=shares / shares.sum(),
+    )
 
 
 def _aligned(rows: RowGradients, batches: Tensor, normalisation: Normalisation) -> Array:

@@ -86,7 +86,7 @@ class DiagnosisRecord(_Record):
 
     ``persistence`` ``[C][C]``: rank correlations between checkpoints; ``displacement``: how the
     agreement with fine-tuning was computed; ``sample``: rows of the target's
-    train sample.
+    train sample; ``cheap``: predictors by the names of `cheap.CHEAP`, for comparison.
     """
 
     schema_version: Literal[1] = 1
@@ -102,6 +102,7 @@ class DiagnosisRecord(_Record):
     checkpoints: tuple[CheckpointRecord, ...]
     persistence: tuple[tuple[float | None, ...], ...]
     displacement: Mode
+    cheap: dict[str, float]
     notes: tuple[str, ...]
     verdict: Verdict
     cost: DiagnosisCost
