@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.config_file import explain
 from benchmark.records import STAGES, RunRecord
+from benchmark.row_sample import KEY, check_sample
 
 
 class RefusedError(Exception):
@@ -106,6 +107,7 @@ def _require_metrics(text: str, record: RunRecord) -> None:
             steps.add((content["stage"], content["step"]))
             float(content["valid_loss"])
             float(content["flops"])
+            check_sample(content.get(KEY, []))
         except (json.JSONDecodeError, TypeError, KeyError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
             raise RefusedError(

@@ -1,4 +1,4 @@
-"""Which provenance domains a run has trained on, and how much of each."""
+"""Which generic rows a run has trained on: how much of each provenance domain, and a sample."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.row_sample import KEY, sample_of
 from benchmark.task import Rows
 
 
 class DomainCounter:
-    """Counts the generic rows of a run by domain; ``sizes`` are the domains' rows in all."""
+    """Counts the generic rows of a run by domain, and keeps a sample of the most recent ones.
+
+    ``sizes`` are the domains' rows in all.
+    """
 
     def __init__(self, generic: Rows, sizes: Mapping[str, int]) -> None:
         self._generic = generic
@@ -20,6 +24,7 @@ class DomainCounter:
         self._recent = np.zeros_like(self._sizes)
         self._seen = np.zeros_like(self._sizes)
         self._seen_bits = np.zeros(len(generic) // 8 + 1, dtype=np.uint8)
+        self._sample = np.empty(0, dtype=np.int64)
 
     def add(self, positions: np.ndarray) -> None:
         """Count the rows of a batch; -1 stands for rows from elsewhere."""
@@ -30,12 +35,14 @@ class DomainCounter:
         np.bitwise_or.at(self._seen_bits, distinct >> 3, masks)
         self._recent += self._by_domain(generic)
         self._seen += self._by_domain(distinct[new])
+        self._sample = sample_of(self._sample, distinct)
 
-    def figures(self) -> dict[str, float]:
-        """Each domain's share of the rows counted since the last call, and the share of its rows
-        that have been trained on so far; nothing if there were no generic rows.
+    def figures(self) -> dict[str, Any]:
+        """Each domain's share of the rows counted since the last call, the share of its rows that
+        have been trained on so far, and a sample of the rows since the last call, by
+        `benchmark.row_sample`; nothing if there were no generic rows.
         """
-        figures = {}
+        figures: dict[str, Any] = {KEY: self._sample.tolist()} if self._sample.size else {}
         total = self._recent.sum()
         for name, recent, seen, size in zip(
             self._generic.domain_names, self._recent, self._seen, self._sizes, strict=True
@@ -44,11 +51,13 @@ class DomainCounter:
                 figures[f"domain_share/{name}"] = float(recent / total)
                 figures[f"domain_seen/{name}"] = float(seen / size)
         self._recent[:] = 0
+        self._sample = self._sample[:0]
         return figures
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on counting after a restart."""
         arrays = {"recent": self._recent, "seen": self._seen, "seen_bits": self._seen_bits}
+        arrays["sample"] = self._sample
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -56,6 +65,8 @@ class DomainCounter:
         self._recent = state["recent"].cpu().numpy()
         self._seen = state["seen"].cpu().numpy()
         self._seen_bits = state["seen_bits"].cpu().numpy()
+        # Checkpoints of earlier versions have no sample.
+        self._sample = state["sample"].cpu().numpy() if "sample" in state else self._sample
 
     def _by_domain(self, positions: np.ndarray) -> np.ndarray:
         return np.bincount(self._generic.domains(positions), minlength=len(self._sizes))

@@ -15,6 +15,7 @@ from benchmark.errors import UserError
 from benchmark.importing import carry_out, plan_import
 from benchmark.records import read_index, write_index
 from benchmark.report.inputs import load_results
+from benchmark.report.numbers import make_numbers
 from benchmark.report.tables import csv_table, markdown_table
 from tests.conftest import CommandLine
 
@@ -65,7 +66,7 @@ def change(file: Path, alter: Change) -> None:
 
 def test_two_parts_make_the_tables_of_the_whole(ours: Path, theirs: Path) -> None:
     carry_out(plan_import(theirs, ours))
-    merged, whole = load_results(ours), load_results(MINI)
+    merged, whole = (make_numbers(load_results(folder)) for folder in (ours, MINI))
     assert markdown_table(merged) == markdown_table(whole)
     assert csv_table(merged) == csv_table(whole)
     assert markdown_table(merged).encode() == (MINI / "table.md").read_bytes()
@@ -140,7 +141,15 @@ def test_a_bad_record_is_refused_with_its_reason(ours: Path, theirs: Path, case:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "lacks step 600"), ("{}\n", "line 1: not a measurement"), ("[", "line 1")],
+    [
+        ("", "lacks step 600"),
+        ("{}\n", "line 1: not a measurement"),
+        ("[", "line 1"),
+        (
+            '{"stage": "trained", "step": 9, "valid_loss": 2, "flops": 1, "sampled_rows": [3, 3]}',
+            "line 1: not a measurement (ValueError: sampled_rows",
+        ),
+    ],
 )
 def test_metrics_that_are_not_whole_are_refused(
     ours: Path, theirs: Path, text: str, reason: str
