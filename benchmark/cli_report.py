@@ -1,4 +1,4 @@
-"""The commands that present a study and bring records into it: report, compare, import."""
+"""The commands that present a study and bring records into it: report, plot, compare, import."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli_shared import RESULTS, ResultsOption, console, results_of, say
+from benchmark.cli_shared import RESULTS, ResultsOption, console, draw, results_of, say
 
 StudyArgument = Annotated[
     str, typer.Argument(help="A study's name, .yaml file or folder of results.")
@@ -19,6 +19,17 @@ def report_study(study: StudyArgument, results: ResultsOption = RESULTS) -> None
     from benchmark.report.html.page import write_report
 
     say(f"written: {write_report(results_of(study, results))}")
+
+
+def plot(
+    study: StudyArgument,
+    figure: Annotated[
+        list[str] | None, typer.Option(help="Only this figure; may be given several times.")
+    ] = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Draw every figure of a study, as PNG and as PDF, from its records."""
+    draw(results_of(study, results), figure or ())
 
 
 def compare(

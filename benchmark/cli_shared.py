@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -145,7 +145,7 @@ def say_outcome(outcome: Outcome, results: Path) -> None:
 
 def _is_stale(results: Path) -> bool:
     """Whether a record is newer than the tables and figures."""
-    written = [results / "table.md", results / "figures" / "final.png"]
+    written = [results / "table.html", results / "figures" / "final.png"]
     if not all(file.exists() for file in written):
         return True
     records = [file.stat().st_mtime for file in results.glob("runs/*/record.json")]
@@ -154,15 +154,28 @@ def _is_stale(results: Path) -> bool:
 
 def write_report(results: Path) -> None:
     """Write a study's tables and figures, and print its table."""
-    from benchmark.report.figures import write_figures
-    from benchmark.report.tables import write_tables
+    from benchmark.report.numbers import load_numbers
+    from benchmark.report.tables import terminal_table, write_tables
 
-    written = [*write_tables(results), *write_figures(results)]
-    _print_table(results)
-    say("written: " + ", ".join(str(file) for file in written))
+    numbers = load_numbers(results)
+    console.print(terminal_table(numbers))
+    say("written: " + ", ".join(str(file) for file in write_tables(numbers, results)))
+    draw(results)
+
+
+def draw(results: Path, names: Iterable[str] = ()) -> None:
+    """Write a study's figures, or those of these names, and say which its records do not allow."""
+    from benchmark.report.figures import write_figures
+
+    written, left_out = write_figures(results, names)
+    for line in left_out:
+        say(line)
+    if written:
+        say("written: " + ", ".join(str(file) for file in written))
 
 
 def _print_table(results: Path) -> None:
+    from benchmark.report.numbers import load_numbers
     from benchmark.report.tables import terminal_table
 
-    console.print(terminal_table(results))
+    console.print(terminal_table(load_numbers(results)))

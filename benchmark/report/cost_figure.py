@@ -1,21 +1,23 @@
-"""Test loss against everything that a method cost."""
+"""Test loss against everything that a method cost, in FLOPs and in seconds."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.records import STAGES
 from benchmark.report.inputs import StudyResults
 from benchmark.report.panels import (
-    columns_for,
-    draw_point,
+    draw_points,
     legend_below,
     method_handle,
     of_pair,
     panel_grid,
+    say_beyond,
     say_empty,
     stage_handles,
     title_panel,
@@ -25,28 +27,44 @@ from benchmark.report.style import (
     Style,
     in_order,
     label_flops,
+    label_plainly,
     method_styles,
     power_of_thousand,
     upper_limit,
     use_log_axis,
 )
-from benchmark.report.summary import pareto_front
+from benchmark.report.summary import PAIR, pareto_front
+
+COSTS = ("flops", "seconds")
+POOLED = [*COSTS, "test_loss"]
 
 
 def cost_figure(results: StudyResults) -> Figure:
-    """A panel for each (model, target): every seed a point, and the front of the best means."""
+    """Two panels for each (model, target): every seed a point, and the front of the best means.
+
+    Where there are several, two panels of all come first: the mean of each method's loss and cost
+    over those of the reference as trained.
+    """
     styles = method_styles(results.methods)
-    pairs = results.pairs
-    figure, panels = panel_grid(len(pairs), columns_for(len(pairs)), (3.7, 3.2), (0.2, 0.8))
-    for (model, target), axes in zip(pairs, panels, strict=True):
+    pooled = _over_reference(results) if len(results.pairs) > 1 else pd.DataFrame()
+    count = 2 * (len(results.pairs) + (not pooled.empty))
+    figure, panels = panel_grid(count, 2 if count < 8 else 4, (3.7, 3.0), (0.2, 0.8))
+    places = iter(zip(panels[::2], panels[1::2], strict=True))
+    if not pooled.empty:
+        _draw_pooled(next(places), pooled, styles, results)
+    for (model, target), both in zip(results.pairs, places, strict=True):
         runs = of_pair(results.stages, model, target)
-        if runs.empty:
-            say_empty(axes)
-            title_panel(axes, results, model, target)
-            continue
-        _draw_panel(axes, runs, styles)
-        axes.set_ylabel(f"test loss ({results.loss_unit})")
-        title_panel(axes, results, model, target, _limit_losses(axes, runs))
+        for cost, axes in zip(COSTS, both, strict=True):
+            if runs.empty:
+                say_empty(axes)
+                title_panel(axes, results, model, target)
+                continue
+            _draw_panel(axes, runs, cost, styles)
+            axes.set_ylabel(f"test loss ({results.loss_unit})")
+            title_panel(axes, results, model, target, _limit_losses(axes, runs))
+        if not runs.empty:
+            label_flops(both[0], "total cost", power_of_thousand(runs["flops"]))
+            label_plainly(both[1], "total cost (seconds)")
     shown = in_order(styles, results.stages["method"])
     methods = [method_handle(name, styles[name], line=False) for name in shown]
     front = Line2D([], [], color=GREY, linestyle=":", label="best for its cost (means)")
@@ -54,14 +72,42 @@ def cost_figure(results: StudyResults) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, runs: pd.DataFrame, styles: dict[str, Style]) -> None:
-    for _, run in runs.iterrows():
-        draw_point(axes, run["flops"], run["test_loss"], run["stage"], styles[run["method"]])
-    front = pareto_front(runs)
+def _over_reference(results: StudyResults) -> pd.DataFrame:
+    """Cost and loss over the reference's as trained: geometric means over seeds, then over pairs.
+
+    A row for each method and stage with a result on every pair that the reference has one on.
+    """
+    stages = results.stages
+    reference = stages[(stages["method"] == results.baseline) & (stages["stage"] == STAGES[0])]
+    run = [*PAIR, "seed"]
+    runs = stages.merge(reference[[*run, *POOLED]], on=run, suffixes=("", "_of_reference"))
+    for name in POOLED:
+        runs[name] = np.log(runs[name] / runs[f"{name}_of_reference"])
+    by_pair = runs.groupby(["method", "stage", *PAIR], sort=False)[POOLED].mean()
+    grouped = by_pair.groupby(["method", "stage"], sort=False)
+    complete = grouped.size() == len(reference[PAIR].drop_duplicates())
+    return grouped.mean()[complete].apply(np.exp).reset_index()
+
+
+def _draw_pooled(
+    both: tuple[Axes, Axes], pooled: pd.DataFrame, styles: dict[str, Style], results: StudyResults
+) -> None:
+    whose = f"{results.baseline}'s as trained"
+    for cost, unit, axes in zip(COSTS, ("FLOPs", "seconds"), both, strict=True):
+        _draw_panel(axes, pooled, cost, styles)
+        label_plainly(axes, f"{unit} over {whose}")
+        axes.set_ylabel(f"test loss over {whose}")
+        axes.set_title(f"all {len(results.pairs)} {results.pair_name}s, means", loc="left", pad=16)
+        say_beyond(axes, _limit_losses(axes, pooled))
+
+
+def _draw_panel(axes: Axes, runs: pd.DataFrame, cost: str, styles: dict[str, Style]) -> None:
+    for (method, stage), points in runs.groupby(["method", "stage"], sort=False):
+        draw_points(axes, points[cost], points["test_loss"], str(stage), styles[str(method)])
+    front = pareto_front(runs.assign(flops=runs[cost]))
     x, y = front["flops"].to_numpy(), front["test_loss"].to_numpy()
-    axes.step(x, y, where="post", color=GREY, linestyle=":", linewidth=0.9, zorder=1)
-    use_log_axis(axes, runs["flops"])
-    label_flops(axes, "total cost", power_of_thousand(runs["flops"]))
+    axes.step(x, y, where="post", color=GREY, linestyle=":", linewidth=1.2, zorder=1)
+    use_log_axis(axes, runs[cost])
 
 
 def _limit_losses(axes: Axes, runs: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.records import STAGES
 from benchmark.report.inputs import StudyResults
 from benchmark.report.panels import (
+    joined,
     legend_below,
     method_handle,
     of_pair,
@@ -68,13 +69,15 @@ def curves_figure(results: StudyResults) -> Figure:
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, x: str, styles: dict[str, Style]) -> None:
-    for (method, _), curve in curves.groupby(["method", "seed"], sort=False):
+    for method, runs in curves.groupby("method", sort=False):
         style = styles[str(method)]
-        (line,) = axes.plot(
-            curve[x].to_numpy(), curve["valid_loss"].to_numpy(), linewidth=1.1, markersize=3.5
-        )
+        every = [run for _, run in runs.groupby("seed", sort=False)]
+        x_values, y_values = (joined(run[name] for run in every) for name in (x, "valid_loss"))
+        line = Line2D(x_values, y_values, linewidth=1.1, markersize=3.5)
         line.set(color=style.colour, linestyle=style.line, marker=style.marker)
-        line.set_markevery(max(1, len(curve) // MARKERS_A_CURVE))
+        line.set_markevery(max(1, len(every[0]) // MARKERS_A_CURVE))
+        axes.add_line(line)
+    axes.autoscale_view()
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(6))
 

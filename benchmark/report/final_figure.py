@@ -12,7 +12,8 @@ from benchmark.records import STAGES
 from benchmark.report.inputs import StudyResults
 from benchmark.report.panels import (
     columns_for,
-    draw_point,
+    draw_points,
+    joined,
     legend_below,
     of_pair,
     panel_grid,
@@ -53,13 +54,12 @@ def final_figure(results: StudyResults) -> Figure:
 def _draw_panel(
     axes: Axes, runs: pd.DataFrame, planned: pd.DataFrame, results: StudyResults
 ) -> None:
-    styles = method_styles(results.methods)
+    styles, seeds = method_styles(results.methods), results.study.seeds
     limit, _ = upper_limit(runs["test_loss"])
     for row, method in enumerate(results.methods):
         of_method = runs[runs["method"] == method]
-        for seed, points in of_method.groupby("seed"):
-            offset = _offset(results.study.seeds.index(seed), len(results.study.seeds))
-            _draw_run(axes, points, row + offset, styles[method], limit)
+        offsets = {seed: _offset(place, len(seeds)) for place, seed in enumerate(seeds)}
+        _draw_runs(axes, of_method, row + of_method["seed"].map(offsets), styles[method], limit)
         _write_cut_losses(axes, row, of_method, styles[method], limit)
         _write_status(axes, row, of_method, planned[planned["method"] == method])
     _draw_reference(axes, runs, results.reference)
@@ -76,13 +76,23 @@ def _offset(position: int, seeds: int) -> float:
     return 0.0 if seeds == 1 else SEED_SPREAD * (position / (seeds - 1) - 0.5)
 
 
-def _draw_run(axes: Axes, points: pd.DataFrame, y: float, style: Style, limit: float) -> None:
-    """Join a run's points; a line that leaves the panel leads to a point beyond its limit."""
-    losses = dict(zip(points["stage"], points["test_loss"], strict=True))
-    axes.plot(list(losses.values()), [y] * len(losses), color=style.colour, linewidth=0.8)
-    for stage, loss in losses.items():
-        if loss <= limit:
-            draw_point(axes, loss, y, stage, style)
+def _draw_runs(
+    axes: Axes, runs: pd.DataFrame, heights: pd.Series[float], style: Style, limit: float
+) -> None:
+    """Join each run's points; a line that leaves the panel leads to a point beyond its limit."""
+    if runs.empty:
+        return
+    places = runs.groupby("seed").indices.values()
+    losses, rows = runs["test_loss"].to_numpy(), heights.to_numpy()
+    line = Line2D(
+        joined(losses[place] for place in places), joined(rows[place] for place in places)
+    )
+    line.set(color=style.colour, linewidth=0.8)
+    axes.add_line(line)
+    stages = runs["stage"].to_numpy()
+    for stage in STAGES:
+        shown = (stages == stage) & (losses <= limit)
+        draw_points(axes, losses[shown], rows[shown], stage, style)
 
 
 def _write_cut_losses(axes: Axes, row: int, runs: pd.DataFrame, style: Style, limit: float) -> None:

@@ -23,7 +23,7 @@ STAGE_TYPES = {
     "examples": "int64",
     "dirty": "bool",
 }
-METRIC_TYPES = {**_SHARED_TYPES, "valid_loss": "float64", "flops": "float64"}
+METRIC_TYPES = {**_SHARED_TYPES, **dict.fromkeys(("valid_loss", "flops", "seconds"), "float64")}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StudyResults:
 
     ``planned``: a row for each run of the study, its ``status`` being done, failed or pending;
     ``stages``: a row for each run and stage that has a result; ``metrics``: a row for each
-    evaluation of the runs that have ended.
+    evaluation of the runs that have ended; ``measured``: the same rows, with all that was recorded.
     """
 
     study: Study
@@ -40,12 +40,18 @@ class StudyResults:
     planned: pd.DataFrame
     stages: pd.DataFrame
     metrics: pd.DataFrame
+    measured: pd.DataFrame
 
     @property
     def reference(self) -> str | None:
         """Label of the pretraining row, to which costs are compared; None if there is none."""
         labels = [entry.label for entry in self.study.methods if entry.method == REFERENCE]
         return REFERENCE if REFERENCE in labels else next(iter(labels), None)
+
+    @property
+    def baseline(self) -> str:
+        """The method that others are pooled against: the reference, else the study's first."""
+        return self.reference or self.methods[0]
 
     @property
     def methods(self) -> list[str]:
@@ -56,6 +62,11 @@ class StudyResults:
     def pairs(self) -> list[tuple[str, str]]:
         """Every (model, target) of the study, in its order."""
         return [(model, target) for model in self.study.models for target in self.study.targets]
+
+    @property
+    def pair_name(self) -> str:
+        """What a (model, target) pair is called: with one model, a target."""
+        return "target" if len(self.study.models) == 1 else "(model, target) pair"
 
     @property
     def loss_unit(self) -> str:
@@ -76,14 +87,15 @@ def load_results(results: Path) -> StudyResults:
             f"{results}: none of the {len(index.runs)} runs of study {index.study.study!r} "
             f"has ended yet: nothing to report; run it first: adaptbench run {index.study.study}"
         )
-    stages = study_frame(results).reindex(columns=list(STAGE_TYPES)).dropna(subset="stage")
-    metrics = metrics_frame(results).reindex(columns=list(METRIC_TYPES))
+    stages = study_frame(results, records).reindex(columns=list(STAGE_TYPES)).dropna(subset="stage")
+    measured = metrics_frame(results, records)
     return StudyResults(
         study=index.study,
         records=records,
         planned=_planned_runs(index.study, index.runs, records),
         stages=stages.astype(STAGE_TYPES).reset_index(drop=True),
-        metrics=metrics.astype(METRIC_TYPES),
+        metrics=measured.reindex(columns=list(METRIC_TYPES)).astype(METRIC_TYPES),
+        measured=measured,
     )
 
 

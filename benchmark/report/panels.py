@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from benchmark.records import STAGES
 from benchmark.report.blocks import STAGE_NAMES
@@ -16,6 +17,10 @@ from benchmark.report.inputs import StudyResults
 from benchmark.report.style import GREY, Style, wrapped
 
 NAMES_IN_A_NOTE = 2
+
+
+class LeftOutError(Exception):
+    """Why a study has no such figure."""
 
 
 def panel_grid(
@@ -39,12 +44,23 @@ def of_pair(frame: pd.DataFrame, model: str, target: str) -> pd.DataFrame:
     return frame[(frame["model"] == model) & (frame["target"] == target)]
 
 
+def pair_name(results: StudyResults, model: str, target: str) -> str:
+    """The target, and the model where there are several."""
+    return target if len(results.study.models) == 1 else f"{target}, {model}"
+
+
 def title_panel(
     axes: Axes, results: StudyResults, model: str, target: str, beyond: Sequence[str] = ()
 ) -> None:
     """Name the target, the model where there are several, and what the axis leaves out."""
-    text = target if len(results.study.models) == 1 else f"{target}, {model}"
-    axes.set_title(wrapped(text, 40), loc="left", pad=16 if beyond else 6)
+    axes.set_title(
+        wrapped(pair_name(results, model, target), 40), loc="left", pad=16 if beyond else 6
+    )
+    say_beyond(axes, beyond)
+
+
+def say_beyond(axes: Axes, beyond: Sequence[str]) -> None:
+    """Note below a panel's title what lies above its axis, if anything does."""
     if beyond:
         axes.annotate(
             _cut_note(beyond),
@@ -70,11 +86,16 @@ def say_empty(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no result", transform=axes.transAxes, ha="center", color=GREY)
 
 
-def draw_point(axes: Axes, x: float, y: float, stage: str, style: Style) -> None:
-    """One run: hollow as trained, filled after fine-tuning."""
-    (point,) = axes.plot([x], [y], linestyle="none", zorder=3, color=style.colour)
-    point.set_marker(style.marker)
-    point.set_markerfacecolor(_inside(stage, style.colour))
+def draw_points(axes: Axes, x: ArrayLike, y: ArrayLike, stage: str, style: Style) -> None:
+    """Runs of one method: hollow as trained, filled after fine-tuning."""
+    points = axes.add_line(Line2D(x, y, linestyle="none", zorder=3, color=style.colour))
+    points.set_marker(style.marker)
+    points.set_markerfacecolor(_inside(stage, style.colour))
+
+
+def joined(curves: Iterable[Iterable[float]]) -> list[float]:
+    """Several curves as one line with gaps, which is drawn far faster than a line for each."""
+    return [value for curve in curves for value in (*curve, math.nan)]
 
 
 def legend_below(figure: Figure, handles: list[Line2D]) -> None:

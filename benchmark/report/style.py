@@ -104,6 +104,13 @@ def label_flops(axes: Axes, words: str, exponent: int) -> None:
     axes.set_xlabel(f"{words} ($10^{{{exponent}}}$ FLOPs)" if exponent else f"{words} (FLOPs)")
 
 
+def label_plainly(axes: Axes, words: str) -> None:
+    """Show the numbers of a logarithmic x axis as they are, and these words below."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(words)
+
+
 def use_log_axis(axes: Axes, values: Iterable[float]) -> None:
     """A logarithmic x axis around these positive values with few, round ticks."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark.records import RunRecord, write_index, write_metrics, write_record
+from benchmark.row_sample import sample_of
 from benchmark.study import RunSpec, Study
 
 SIX_METHODS = ("pretraining", "random", "mixing", "target_only", "classifier", "dds")
@@ -23,6 +24,8 @@ FINAL_LOSS = {
     "dds": 2.12,
 }
 STEP_FLOPS = 4.2e10
+DOMAIN_ROWS = {f"a_domain_{number}": 1000 * (12 - number) for number in range(12)}
+PROXIES = ("doremi", "doge", "doremi_target")
 FAILED_AT = 150
 TRAINED_RULE = "last step"
 TUNED_RULE = "best step on valid, step 0 included"
@@ -66,7 +69,8 @@ def make_metrics(spec: RunSpec, position: int) -> list[dict[str, Any]]:
         loss = final + (5.55 - final) * math.exp(-6 * progress)
         if method == "target_only":
             loss = 2.45 + 3.1 * math.exp(-25 * progress) + 2.5 * progress**2
-        lines.append(_line("trained", step, loss, step * step_flops, step))
+        line = _line("trained", step, loss, step * step_flops, step)
+        lines.append(line | (_selected(spec, position, step) if step else {}))
     best = min(final, 2.4) - 0.25 + 0.02 * position
     for step in range(0, 101, 25):
         loss = best + (lines[8]["valid_loss"] - best) * math.exp(-step / 12)
@@ -85,8 +89,32 @@ def _line(stage: str, step: int, loss: float, flops: float, steps: int) -> dict[
         "flops": flops,
         "seconds": flops / 1e12 + 0.01 * steps,
         "examples": 32 * steps,
-        "weights_entropy": 3.2,
     }
+
+
+def _selected(spec: RunSpec, position: int, step: int) -> dict[str, Any]:
+    """What a method trained on, which leans the more to later domains the later the method."""
+    method, progress = spec.method.label, step / spec.training.steps
+    if method == "target_only":
+        return {}
+    weights = [
+        rows * (1 + position * progress) ** (i / 6) for i, rows in enumerate(DOMAIN_ROWS.values())
+    ]
+    shares = [weight / sum(weights) for weight in weights]
+    figures: dict[str, Any] = {
+        f"domain_share/{name}": share for name, share in zip(DOMAIN_ROWS, shares, strict=True)
+    }
+    figures |= {f"domain_seen/{name}": progress for name in DOMAIN_ROWS}
+    first = 1000 * step + 40 * position
+    figures["sampled_rows"] = sample_of(range(first, first + 400)).tolist()
+    if method == "dds":
+        figures["weights_entropy"] = 6.0 - 2 * progress
+    if method in PROXIES:
+        # Clusters of different seeds are different ones, and not as many.
+        names = [f"cluster_{i}" for i in range(12 - spec.seed)] if method == "doge" else DOMAIN_ROWS
+        figures |= {f"domain_weight/{name}": 1 / len(names) for name in names}
+        figures |= {f"proxy_weight/{name}": 1 / len(names) for name in names}
+    return figures
 
 
 def make_record(
@@ -126,6 +154,7 @@ def make_record(
                 "fingerprint": "4f5e",
                 "rows": {"generic": 123456, "target_train": 2000, "target_test": 1000},
                 "documents": {"generic": 4567},
+                "domain_rows": DOMAIN_ROWS,
             },
             "parameters": 118_016,
             "initial_weights": "9a8b",
