@@ -8,6 +8,7 @@ written aside and renamed, so that a reader never sees half of one.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -193,12 +194,15 @@ def load_metrics(results: Path, run_id: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def study_frame(results: Path) -> pd.DataFrame:
-    """The study as one tidy frame: a row for each run and stage (a failed run has one row)."""
+def study_frame(results: Path, records: Iterable[RunRecord] | None = None) -> pd.DataFrame:
+    """The study as one tidy frame: a row for each run and stage (a failed run has one row).
+
+    ``records``: those of the folder, where they have been read already.
+    """
     import pandas as pd
 
     rows = []
-    for record in load_records(results):
+    for record in load_records(results) if records is None else records:
         spec = record.spec
         shared = {
             "model": spec.model_name,
@@ -221,12 +225,15 @@ def study_frame(results: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def metrics_frame(results: Path) -> pd.DataFrame:
-    """All measurements of the study: a row for each run, stage and evaluated step."""
+def metrics_frame(results: Path, records: Iterable[RunRecord] | None = None) -> pd.DataFrame:
+    """All measurements of the study: a row for each run, stage and evaluated step.
+
+    ``records``: as of `study_frame`.
+    """
     import pandas as pd
 
     rows = []
-    for record in load_records(results):
+    for record in load_records(results) if records is None else records:
         spec = record.spec
         shared = {
             "model": spec.model_name,

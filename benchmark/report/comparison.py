@@ -21,18 +21,12 @@ from benchmark.report.statistics import (
     probability_of_improvement,
     wilcoxon,
 )
-from benchmark.report.statistics_intervals import (
-    Interval,
-    interval_over_pairs,
-    interval_over_seeds,
-)
+from benchmark.report.statistics_intervals import Interval, Kind, nested_interval
 
-CONFIDENCE = 0.95
 LEVEL = 0.05
 TESTABLE = 6
 """From so many pairs on, the signed-rank test can give less than .05: 2^(1-6) = .031."""
 Certainty = Literal["better", "worse", "undecided"]
-Kind = Literal["targets", "seeds", "none"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def _compare_stage(results: StudyResults, stage: str, a: str, b: str) -> StageCo
     if not has.size:
         return None
     losses, others, ratios = losses[has], others[has], ratios[has]
-    kind, interval = _interval(ratios)
+    kind, interval = nested_interval(ratios)
     means = mean_over_seeds(ratios)
     return StageComparison(
         stage=stage,
@@ -149,23 +143,3 @@ def _losses(results: StudyResults, stage: str, method: str) -> Array:
     for model, target, seed, loss in zip(*(chosen[name] for name in names), strict=True):
         table[rows[model, target], columns[seed]] = loss
     return table
-
-
-def _interval(ratios: Array) -> tuple[Kind, Interval | None]:
-    """What other targets would give where pairs allow to say so, else what other seeds would.
-
-    Three pairs or fewer bound nothing. Seeds that a pair lacks are left out of all pairs.
-    """
-    over_targets = interval_over_pairs(mean_over_seeds(ratios), CONFIDENCE)
-    if _is_bounded(over_targets):
-        return "targets", over_targets
-    complete = ratios[:, np.isfinite(ratios).all(axis=0)]
-    if complete.shape[1] >= 2:
-        over_seeds = interval_over_seeds(complete, CONFIDENCE)
-        if _is_bounded(over_seeds):
-            return "seeds", over_seeds
-    return "none", None
-
-
-def _is_bounded(interval: Interval) -> bool:
-    return bool(np.isfinite(interval.low) and np.isfinite(interval.high))

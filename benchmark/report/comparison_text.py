@@ -77,7 +77,7 @@ def paragraph(comparison: Comparison, results: StudyResults) -> str:
     parts += [_evidence(stage, comparison, results) for stage in comparison.stages]
     parts.append(
         f"Compared are runs of the same seed ({', '.join(map(str, results.study.seeds))}), at "
-        f"equal steps. {equal_steps_rule(results.stages)}"
+        f"equal steps. {equal_steps_rule(results.stages)}."
     )
     return " ".join(parts)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.chosen import Chosen
 from benchmark.records import STAGES, RunRecord
 from benchmark.report.inputs import StudyResults
+from benchmark.report.statistics_intervals import FEWEST
 
 HASH_LENGTH = 8
 
@@ -20,29 +21,65 @@ def equal_steps_rule(stages: pd.DataFrame) -> str:
         " / ".join(stages.loc[stages["stage"] == stage, "rule"].unique()) or "no result yet"
         for stage in STAGES
     )
-    return f"Test split. As trained: {trained}. After fine-tuning: {tuned}."
+    return f"Test split. As trained: {trained}. After fine-tuning: {tuned}"
 
 
-def equal_cost_rule(reference: str | None) -> str:
-    """Split, step and budget of the losses at equal cost."""
+def equal_cost_rules(results: StudyResults, cost: str) -> tuple[str, ...]:
+    """Split, step and budget of the losses at an equal ``cost``, flops or seconds."""
+    reference = results.reference
     whose = (
         f"{reference} has at the end of its training"
         if reference is not None
         else "the cheapest method with a result has at the end of its training (the study has no "
         "pretraining)"
     )
-    return (
+    unit = {"flops": "FLOPs", "seconds": "seconds"}[cost]
+    rule = (
         "Valid split (test is read only at the end of a stage). The last evaluation whose "
-        f"cumulative FLOPs do not exceed those that {whose}; costlier methods are cut earlier "
-        "(up to one interval between evaluations below the budget), cheaper ones are trained no "
-        "further."
+        f"cumulative {unit} do not exceed those that {whose} (with several seeds, the most); "
+        "costlier methods are cut earlier (up to one interval between evaluations below the "
+        "budget), cheaper ones are trained no further"
+    )
+    return (rule,) if cost == "flops" else (rule, _seconds_rule(results))
+
+
+def _seconds_rule(results: StudyResults) -> str:
+    rule = (
+        "Seconds: wall time of training and of what a method does before, without evaluation and "
+        "checkpointing; they depend on the machine and on what else it does"
+    )
+    several = len(set(_machine_names(results.records))) > 1
+    caution = ", and these runs were made on different ones: not comparable" if several else ""
+    return rule + caution
+
+
+def seeds_rule(results: StudyResults) -> str:
+    """Which seeds a loss is the mean of."""
+    seeds = results.study.seeds
+    listed = f"Seeds: {', '.join(str(seed) for seed in seeds)}"
+    how = "mean ± sample standard deviation over seeds" if len(seeds) > 1 else "one run a number"
+    return f"{listed}; {how}; lower is better"
+
+
+def marks_rule(results: StudyResults) -> str:
+    """What is bold and what is underlined in a column of losses."""
+    seeds = len(results.study.seeds)
+    bold = "Bold: the lowest mean of each column"
+    if seeds < FEWEST:
+        return (
+            f"{bold}. Nothing is underlined: what is tied with it cannot be told from {seeds} "
+            f"{'seeds' if seeds > 1 else 'seed'}; it takes {FEWEST}"
+        )
+    return (
+        f"{bold}. Underlined: tied with it, as the 95% interval of the log ratio of the two losses "
+        f"over the {seeds} seeds (paired by seed; bootstrap-t, no narrower than Student's t) does "
+        "not lie above 0; not corrected for the number of methods"
     )
 
 
 def general_rules(results: StudyResults) -> list[str]:
     """What holds for all tables of a study, one ``subject: text`` each."""
     return [
-        _statistics(results),
         _training(results),
         _fine_tuning(results),
         *_tuning(results),
@@ -64,8 +101,6 @@ def footnotes(results: StudyResults) -> list[str]:
         seeds = ", ".join(str(seed) for seed in runs["seed"])
         notes.append(f"pending: {_place(results, model, target, method)}, seed {seeds}")
     notes += [f"no budget: {pair}" for pair in _pairs_without_reference(results)]
-    if notes:
-        notes.append("(n/m): mean over n of the m planned seeds, not considered for the best")
     return notes
 
 
@@ -96,13 +131,6 @@ def _pairs_without_reference(results: StudyResults) -> list[str]:
 def _place(results: StudyResults, model: str, target: str, method: str) -> str:
     model_too = f" ({model})" if len(results.study.models) > 1 else ""
     return f"{method} on {target}{model_too}"
-
-
-def _statistics(results: StudyResults) -> str:
-    seeds = results.study.seeds
-    listed = f"seeds: {', '.join(str(seed) for seed in seeds)}"
-    how = "mean ± sample standard deviation over seeds" if len(seeds) > 1 else "one run a number"
-    return f"{listed}; {how}; lower is better, the best loss of each column in bold"
 
 
 def _training(results: StudyResults) -> str:
@@ -173,13 +201,17 @@ def _protocols(records: tuple[RunRecord, ...]) -> str:
 
 
 def _machines(records: tuple[RunRecord, ...]) -> str:
-    machines = [
+    machines = _machine_names(records)
+    caution = "; seconds are not comparable between them" if len(set(machines)) > 1 else ""
+    return f"machine: {_distinct(machines)}{caution}"
+
+
+def _machine_names(records: tuple[RunRecord, ...]) -> list[str]:
+    return [
         f"{record.environment.processor}, {record.environment.device}, "
         f"threads: {record.environment.threads}"
         for record in records
     ]
-    caution = "; seconds are not comparable between them" if len(set(machines)) > 1 else ""
-    return f"machine: {_distinct(machines)}{caution}"
 
 
 def _distinct(texts: list[str]) -> str:

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, trim_mean
+from scipy.stats import wilcoxon as scipy_wilcoxon
 
 Array = NDArray[np.float64]
 EXACT_UP_TO = 200
@@ -38,7 +39,10 @@ def log_ratios(losses: ArrayLike, reference: ArrayLike) -> Array:
 
 
 def mean_over_seeds(values: ArrayLike) -> Array:
-    """Mean over the present seeds of each pair: (..., pairs, seeds) to (..., pairs), else NaN."""
+    """Mean over the present seeds of each pair: (..., pairs, seeds) to (..., pairs), else NaN.
+
+    So also over the present pairs: (..., pairs) to (...).
+    """
     array = np.asarray(values, dtype=float)
     present = np.isfinite(array)
     counts = present.sum(axis=-1)
@@ -55,15 +59,13 @@ def wilcoxon(differences: ArrayLike) -> float:
     cannot give less than 2^(1-n): .25 for 3, .031 for 6, .002 for 10. Without any difference, 1.
 
     SciPy's test has the same definition, but turns to the normal approximation when ranks are
-    tied (F. Wilcoxon, Individual comparisons by ranking methods, 1945).
-
-    Raises:
-        ValueError: more differences than the exact distribution is meant for.
+    tied; here that is left to more than `EXACT_UP_TO` differences (F. Wilcoxon, Individual
+    comparisons by ranking methods, 1945).
     """
     array = np.asarray(differences, dtype=float)
     array = array[np.isfinite(array) & (array != 0)]
     if array.size > EXACT_UP_TO:
-        raise ValueError(f"{array.size} pairs; the exact test takes up to {EXACT_UP_TO}")
+        return float(scipy_wilcoxon(array, method="approx").pvalue)
     if array.size == 0:
         return 1.0
     # Mean ranks are multiples of a half: doubled, they are whole, and sums can be counted.
@@ -75,6 +77,11 @@ def wilcoxon(differences: ArrayLike) -> float:
     positive = int(doubled[array > 0].sum())
     smaller = min(positive, int(doubled.sum()) - positive)
     return float(min(1.0, 2 * shares[: smaller + 1].sum()))
+
+
+def smallest_p(pairs: int) -> float:
+    """The least that `wilcoxon` can give for so many differences, all of one sign."""
+    return min(1.0, 2.0 ** (1 - pairs))
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -103,8 +110,8 @@ def holm(p_values: ArrayLike) -> Array:
 class PairwiseTests:
     """Wilcoxon's test of every two methods, each of shape (methods, methods), symmetric.
 
-    ``p``: p-values; ``adjusted``: after Holm over all of them; ``pairs``: how many pairs both
-    methods have. The diagonal of the first two is NaN.
+    ``p``: p-values; ``adjusted``: after Holm over all of them; ``pairs``: on how many pairs both
+    methods have a seed in common. The first two are NaN on the diagonal and without such a pair.
     """
 
     p: Array
@@ -113,21 +120,23 @@ class PairwiseTests:
 
 
 def pairwise_tests(scores: ArrayLike) -> PairwiseTests:
-    """Test every two methods on the pairs that both have; scores (methods, pairs), NaN missing.
+    """Test every two methods on the pairs that both have.
 
-    Give log losses or log ratios, already averaged over seeds.
+    ``scores`` (methods, pairs, seeds), NaN missing: log losses, or log ratios to some reference.
+    A pair's difference is the mean over the seeds that both methods have.
     """
     array = np.asarray(scores, dtype=float)
     methods = len(array)
     both = np.isfinite(array)[:, None] & np.isfinite(array)[None]
+    pairs = both.any(axis=-1).sum(axis=-1)
     p = np.full((methods, methods), np.nan)
     adjusted = p.copy()
-    couples = list(combinations(range(methods), 2))
-    raw = [wilcoxon(array[one] - array[other]) for one, other in couples]
+    couples = [couple for couple in combinations(range(methods), 2) if pairs[couple]]
+    raw = [wilcoxon(mean_over_seeds(array[one] - array[other])) for one, other in couples]
     for (one, other), value, corrected in zip(couples, raw, holm(raw), strict=True):
         p[one, other] = p[other, one] = value
         adjusted[one, other] = adjusted[other, one] = corrected
-    return PairwiseTests(p, adjusted, both.sum(axis=-1))
+    return PairwiseTests(p, adjusted, pairs)
 
 
 def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> float:
@@ -144,13 +153,8 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> float:
     ours, theirs = np.asarray(scores, dtype=float), np.asarray(others, dtype=float)
     if len(ours) != len(theirs):
         raise ValueError(f"scores are of {len(ours)} pairs, the others of {len(theirs)}")
-    shares = []
-    for mine, other in zip(ours, theirs, strict=True):
-        x, y = mine[np.isfinite(mine)], other[np.isfinite(other)]
-        if x.size and y.size:
-            wins = np.sign(x[:, None] - y)
-            shares.append((1 + wins.mean()) / 2)
-    return float(np.mean(shares)) if shares else float("nan")
+    wins = np.sign(ours[:, :, None] - theirs[:, None, :]).reshape(len(ours), -1)
+    return float((1 + mean_over_seeds(mean_over_seeds(wins))) / 2)
 
 
 def interquartile_mean(scores: ArrayLike) -> float:

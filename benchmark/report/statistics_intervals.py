@@ -12,16 +12,22 @@ has cannot be told from ten differences.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
-from benchmark.report.statistics import Array
+from benchmark.report.statistics import Array, mean_over_seeds
 
 RESAMPLES = 1999
 # A spread below this share of the values' size is nothing but rounding.
 ROUNDING = 1e-12
+FEWEST = 4
+"""So many seeds of one pair, or pairs, bound a 95% interval; fewer leave it infinite."""
+WIDEST = float(np.log(10))
+"""A log ratio of losses that may be a tenth or tenfold is as good as not bounded."""
+Kind = Literal["targets", "seeds", "none"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,34 @@ def interval_over_seeds(
         ValueError: as of `interval_over_pairs`.
     """
     return _interval(np.asarray(values, dtype=float), confidence, resamples, seed)
+
+
+def nested_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Kind, Interval | None]:
+    """What other targets would give where pairs allow to say so, else what other seeds would.
+
+    ``values`` (pairs, seeds) are log ratios of losses, NaN where a run has no result; pairs without
+    any are left out. Gives over what the interval is, and None where neither can be had or
+    exceeds `WIDEST`. A seed that some pair lacks is left out of all pairs when seeds are resampled.
+
+    Raises:
+        ValueError: as of `interval_over_pairs`.
+    """
+    array = np.asarray(values, dtype=float)
+    array = array[np.isfinite(array).any(axis=1)]
+    if len(array) >= FEWEST:
+        over_targets = interval_over_pairs(mean_over_seeds(array), confidence)
+        if _says_something(over_targets):
+            return "targets", over_targets
+    complete = array[:, np.isfinite(array).all(axis=0)]
+    if complete.shape[0] and complete.shape[1] >= 2:
+        over_seeds = interval_over_seeds(complete, confidence)
+        if _says_something(over_seeds):
+            return "seeds", over_seeds
+    return "none", None
+
+
+def _says_something(interval: Interval) -> bool:
+    return bool(interval.low > -WIDEST and interval.high < WIDEST)
 
 
 def _interval(values: Array, confidence: float, resamples: int, seed: int) -> Interval:

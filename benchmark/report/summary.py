@@ -13,6 +13,8 @@ PAIR = ["model", "target"]
 LOSSES = ("test_loss", "valid_loss", "generic_loss")
 COSTS = ("flops", "seconds", "seconds_per_step", "examples", "target_passes")
 RATIOS = ("flops", "seconds_per_step")
+BUDGETED = ("flops", "seconds")
+"""Costs at which methods are compared at equal cost."""
 
 
 def final_losses(stages: pd.DataFrame) -> pd.DataFrame:
@@ -100,41 +102,52 @@ def _distinct(texts: pd.Series[str]) -> str:
     return ";".join(texts.unique())
 
 
-def budgets(training: pd.DataFrame, reference: str | None) -> pd.Series[float]:
-    """FLOPs that a comparison at equal cost allows, by (model, target).
+def budgets(training: pd.DataFrame, reference: str | None, cost: str = "flops") -> pd.Series[float]:
+    """How much of a ``cost`` (flops, seconds) a comparison at equal cost allows, by pair.
 
-    They are the total of the ``reference`` method at the end of training; without such a method,
+    It is the total of the ``reference`` method at the end of training; without such a method,
     that of the cheapest one. A pair whose reference has no result yet has no budget.
     """
-    totals = training.groupby([*PAIR, "method", "seed"])["flops"].max().reset_index()
-    # The largest over seeds, lest rounding cut the reference itself.
-    by_method = totals.groupby([*PAIR, "method"])["flops"].max().reset_index()
+    totals = training.groupby([*PAIR, "method", "seed"])[cost].max().reset_index()
+    # The largest over seeds, lest the reference itself be cut.
+    by_method = totals.groupby([*PAIR, "method"])[cost].max().reset_index()
     if reference is not None:
         by_method = by_method[by_method["method"] == reference]
-    return cast("pd.Series[float]", by_method.groupby(PAIR)["flops"].min().rename("budget"))
+    return cast("pd.Series[float]", by_method.groupby(PAIR)[cost].min().rename("budget"))
 
 
-def equal_cost(training: pd.DataFrame, budget: pd.Series[float]) -> pd.DataFrame:
+def affordable(
+    training: pd.DataFrame, budget: pd.Series[float], cost: str = "flops"
+) -> pd.DataFrame:
+    """The last evaluation of each run whose cumulative ``cost`` is within the budget of its pair.
+
+    Rows are those of ``training``, with the ``budget``; a run whose first evaluation exceeds it
+    has none.
+    """
+    known = training.merge(budget.reset_index(), on=PAIR).sort_values("step", kind="stable")
+    return known[known[cost] <= known["budget"]].groupby([*PAIR, "method", "seed"]).tail(1)
+
+
+def equal_cost(
+    training: pd.DataFrame, budget: pd.Series[float], cost: str = "flops"
+) -> pd.DataFrame:
     """Validation losses at the last evaluation that a budget allows.
 
     Gives a row for each (model, target, method) with a budget: ``valid_loss_mean`` and
     ``valid_loss_sd`` over seeds, in nats a token, ``seeds`` (0 if even the first evaluation
-    exceeds the budget), ``first_step`` and ``last_step``, the range of steps over seeds, and
-    ``budget`` and ``flops``.
+    exceeds the budget), ``first_step`` and ``last_step``, the range of steps over seeds,
+    ``spent``, the mean cost until then, and ``budget``.
     """
-    run = [*PAIR, "method", "seed"]
-    known = training.merge(budget.reset_index(), on=PAIR).sort_values("step", kind="stable")
-    allowed = known[known["flops"] <= known["budget"]].groupby(run, sort=False).tail(1)
-    grouped = allowed.groupby([*PAIR, "method"], sort=False)
+    grouped = affordable(training, budget, cost).groupby([*PAIR, "method"], sort=False)
     numbers = grouped.agg(
         valid_loss_mean=("valid_loss", "mean"),
         valid_loss_sd=("valid_loss", "std"),
         seeds=("valid_loss", "size"),
         first_step=("step", "min"),
         last_step=("step", "max"),
-        flops=("flops", "mean"),
+        spent=(cost, "mean"),
     )
-    every = known[[*PAIR, "method", "budget"]].drop_duplicates()
+    every = training[[*PAIR, "method"]].drop_duplicates().merge(budget.reset_index(), on=PAIR)
     joined = every.merge(numbers.reset_index(), on=[*PAIR, "method"], how="left")
     return joined.fillna({"seeds": 0}).astype({"seeds": int}).reset_index(drop=True)
 
@@ -153,19 +166,21 @@ def summarise(
     metrics: pd.DataFrame,
     reference: str | None,
 ) -> pd.DataFrame:
-    """Everything that tables show: a row for each planned (model, target, method, stage).
+    """Losses and costs: a row for each planned (model, target, method, stage).
 
     Columns are those of `coverage`, `final_losses`, `costs` and `provenance`, and those of
-    `equal_cost` prefixed by ``equal_cost_`` (in the rows of the stage ``trained`` only).
+    `equal_cost` prefixed by ``equal_flops_`` and ``equal_seconds_`` (in the rows of the stage
+    ``trained`` only).
     """
     training = training_metrics(metrics, stages)
-    allowed = equal_cost(training, budgets(training, reference)).assign(stage=STAGES[0])
-    prefixed = allowed.rename(
-        columns={name: f"equal_cost_{name}" for name in allowed.columns if name not in GROUP}
-    )
     rows = coverage(planned, stages)
-    bills, sources = costs(stages, reference), provenance(stages)
-    for numbers in (final_losses(stages), bills, prefixed, sources):
+    for numbers in (final_losses(stages), costs(stages, reference)):
         rows = rows.merge(numbers, on=GROUP, how="left")
-    steps = ("equal_cost_first_step", "equal_cost_last_step")
-    return rows.astype(dict.fromkeys(("equal_cost_seeds", *steps), "Int64"))
+    for cost in BUDGETED:
+        allowed = equal_cost(training, budgets(training, reference, cost), cost)
+        names = {name: f"equal_{cost}_{name}" for name in allowed.columns if name not in GROUP}
+        prefixed = allowed.rename(columns=names).assign(stage=STAGES[0])
+        rows = rows.merge(prefixed, on=GROUP, how="left")
+        counts = (f"equal_{cost}_{name}" for name in ("seeds", "first_step", "last_step"))
+        rows = rows.astype(dict.fromkeys(counts, "Int64"))
+    return rows.merge(provenance(stages), on=GROUP, how="left")

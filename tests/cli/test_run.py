@@ -65,7 +65,7 @@ def test_run_part_then_all_then_find_done_then_add(
     made = records(folder)
     assert {record["status"] for record in made.values()} == {"done"}
     assert len({record["initial_weights"] for record in made.values()}) == 1
-    for name in ("table.md", "table.csv", "table.tex", "study.json"):
+    for name in ("table.md", "table.html", "table.csv", "table.tex", "study.json"):
         assert (results / name).stat().st_size > 0
     assert {figure.suffix for figure in (results / "figures").iterdir()} == {".png", ".pdf"}
 

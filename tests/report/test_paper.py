@@ -14,15 +14,14 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.report import rendering
 from benchmark.report.inputs import load_results
-from benchmark.report.paper import layout, write
-from benchmark.report.paper.comparison import compare, compare_pairwise
+from benchmark.report.paper import write
 from benchmark.report.paper.figures import curves_figure, trade_off_figure
 from benchmark.report.paper.numbers import as_trained, at_equal_time, value_matrix
 from benchmark.report.paper.reference import METHODS, Reference, load_reference
 from benchmark.report.paper.rule import Rule
 from benchmark.report.paper.write import make_paper, write_paper
-from benchmark.report.statistics import holm
 
 Build = Callable[..., Path]
 FOLDER = Path(__file__).parents[2] / "results" / "reference"
@@ -146,22 +145,6 @@ def test_the_best_rule_never_gives_more_than_the_last(reference: Reference) -> N
     assert (best <= last + 1e-12).all()
 
 
-def test_methods_over_targets_by_hand() -> None:
-    losses = np.array([[2.0, 4.0, 1.0], [1.0, 2.0, 0.5], [1.0, 8.0, np.nan]])[:, :, None]
-    base, half, third = compare(["pretraining", "dds", "soba"], losses)
-    assert (half.pairs, half.best, half.rank) == (3, 3, 1.25)
-    assert half.change == pytest.approx(-0.5)
-    # The same ratio everywhere leaves no doubt; halved here and doubled there leaves every doubt.
-    assert (half.low, half.high) == pytest.approx((-0.5, -0.5))
-    assert third.change == pytest.approx(0.0)
-    assert third.high == np.inf
-    assert (half.p, third.p, half.p_holm) == (0.25, 1.0, 0.5)
-    assert np.isnan(base.change)
-    couples = compare_pairwise(["pretraining", "dds", "soba"], losses)
-    upper = couples[couples["method"] < couples["other"]]
-    np.testing.assert_allclose(upper["p_holm"], holm(upper["p"].to_numpy()))
-
-
 def test_every_table_states_its_rule(reference: Reference) -> None:
     for rule in Rule:
         for table in make_paper(reference, rule, None, None).tables:
@@ -247,18 +230,9 @@ def test_figures_have_a_panel_a_target_and_every_run(reference: Reference) -> No
         assert axes.get_xlabel() == "training step (thousands)"
 
 
-def test_markup_in_names_is_escaped() -> None:
-    table = layout.Table("A|b_c", ("target", "x_y"), (("a_b", ()),), ("50% *sure*",))
-    assert r"A\|b_c" in layout.markdown(table)
-    assert r"\*sure\*" in layout.markdown(table)
-    latex = layout.latex(table)
-    assert r"a\_b" in latex
-    assert r"50\% *sure*." in latex
-
-
 def test_latex_rows_have_as_many_cells_as_their_head(reference: Reference) -> None:
     for table in make_paper(reference, Rule.last, None, None).tables:
-        body = layout.latex(table).split(r"\toprule")[1].split(r"\bottomrule")[0]
+        body = rendering.latex(table).split(r"\toprule")[1].split(r"\bottomrule")[0]
         counts = {len(re.findall(r"(?<!\\)&", row)) for row in body.split(r"\\") if row.strip()}
         assert counts - {0} == {len(table.head) - 1}
 

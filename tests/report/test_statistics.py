@@ -100,7 +100,7 @@ def test_every_two_methods_are_compared_on_the_pairs_that_both_have() -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(3, 8)) + np.array([[0.0], [0.5], [3.0]])
     scores[1, 2] = NAN
-    tests = pairwise_tests(scores)
+    tests = pairwise_tests(scores[..., None])
     assert tests.pairs.tolist() == [[8, 7, 8], [7, 7, 7], [8, 7, 8]]
     shared = [0, 1, 3, 4, 5, 6, 7]
     expected = stats.wilcoxon(scores[0, shared], scores[1, shared], method="exact").pvalue
@@ -109,6 +109,20 @@ def test_every_two_methods_are_compared_on_the_pairs_that_both_have() -> None:
     np.testing.assert_allclose(tests.adjusted[upper], holm(tests.p[upper]))
     np.testing.assert_array_equal(tests.adjusted, tests.adjusted.T)
     assert np.isnan(np.diag(tests.p)).all()
+
+
+def test_a_pair_differs_by_what_the_seeds_of_both_say() -> None:
+    scores = np.array([[[0.0, 5.0]], [[1.0, NAN]], [[NAN, 9.0]]])
+    tests = pairwise_tests(scores)
+    assert tests.pairs.tolist() == [[1, 1, 1], [1, 1, 0], [1, 0, 1]]
+    assert np.isnan(tests.p[1, 2])
+    assert (tests.p[0, 1], tests.adjusted[0, 1]) == (1.0, 1.0)
+
+
+def test_beyond_the_exact_distribution_it_is_scipys_approximation() -> None:
+    values = np.random.default_rng(0).normal(0.1, 1, 300)
+    expected = stats.wilcoxon(values, method="exact").pvalue
+    assert wilcoxon(values) == pytest.approx(expected, rel=0.01)
 
 
 def test_probability_of_improvement_by_hand() -> None:

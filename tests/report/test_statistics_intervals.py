@@ -9,7 +9,11 @@ import pytest
 from scipy import stats
 
 from benchmark.report.statistics import Array
-from benchmark.report.statistics_intervals import interval_over_pairs, interval_over_seeds
+from benchmark.report.statistics_intervals import (
+    interval_over_pairs,
+    interval_over_seeds,
+    nested_interval,
+)
 
 STUDIES = 2000
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -92,3 +96,27 @@ def test_bad_arguments_are_refused() -> None:
         interval_over_pairs([1.0, np.nan])
     with pytest.raises(ValueError, match="between 0 and 1, got 95"):
         interval_over_pairs([1.0, 2.0], confidence=95)
+
+
+def test_an_interval_is_over_targets_where_there_are_enough_else_over_seeds() -> None:
+    values = np.random.default_rng(0).normal(0, 0.01, (6, 4))
+    values[0, 0] = np.nan
+    kind, interval = nested_interval(values)
+    assert kind == "targets"
+    expected = interval_over_pairs(np.nanmean(values, axis=1))
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    kind, interval = nested_interval(values[:3])
+    assert kind == "seeds"
+    expected = interval_over_seeds(values[:3, 1:])
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert nested_interval(values[1:2, :3]) == ("none", None)
+    assert nested_interval(np.full((2, 3), np.nan)) == ("none", None)
+
+
+def test_what_may_be_tenfold_is_not_bounded() -> None:
+    # One pair's seeds spread, the other's hardly: three seeds of one pair, in effect.
+    values = np.array([[0.1, 0.2, -0.1], [0.1, 0.1 + 1e-5, 0.1 - 1e-5]])
+    assert np.isfinite(interval_over_seeds(values).high)
+    assert nested_interval(values) == ("none", None)

@@ -86,6 +86,27 @@ def test_equal_cost_cuts_costlier_methods_and_leaves_cheaper_ones() -> None:
     assert math.isnan(rows.loc["unaffordable", "valid_loss_mean"])
 
 
+def test_equal_seconds_is_the_last_evaluation_within_the_seconds_of_pretraining() -> None:
+    points = {
+        ("pretraining", 0): ((50, 3.0, 9.0), (100, 2.5, 18.0)),
+        ("pretraining", 1): ((50, 3.1, 11.0), (100, 2.6, 20.0)),
+        # 100 steps end after the slower of pretraining's seeds; 80 do with it.
+        ("slow", 0): ((40, 2.9, 10.0), (80, 2.4, 20.0), (100, 2.0, 25.0)),
+        # It begins late.
+        ("scoring", 0): ((40, 2.8, 19.5), (80, 2.2, 30.0)),
+        ("too_late", 0): ((40, 1.0, 20.1),),
+    }
+    rows = [line for (method, seed), run in points.items() for line in curve(method, seed, *run)]
+    training = pd.DataFrame(rows).rename(columns={"flops": "seconds"})
+    budget = summary.budgets(training, "pretraining", "seconds")
+    assert budget.to_dict() == {("mini", "law"): 20.0}
+    found = summary.equal_cost(training, budget, "seconds").set_index("method")
+    assert found.loc["pretraining", "valid_loss_mean"] == pytest.approx((2.5 + 2.6) / 2)
+    assert (found.loc["slow", "valid_loss_mean"], found.loc["slow", "last_step"]) == (2.4, 80)
+    assert (found.loc["scoring", "valid_loss_mean"], found.loc["scoring", "spent"]) == (2.8, 19.5)
+    assert found.loc["too_late", "seeds"] == 0
+
+
 def test_without_pretraining_the_cheapest_method_sets_the_budget() -> None:
     training = pd.DataFrame(
         [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from benchmark.report.blocks import Block
+from benchmark.report.rendering import groups
 
-NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?")
+NUMBER = re.compile(r"<?([+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class GridCell:
     text: str
     number: str = ""
     best: bool = False
+    tied: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,16 @@ class GridColumn:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table; ``groups`` are names with the number of columns below each, the first excepted."""
+    """A table; ``groups`` are names with the number of columns below each, the first excepted.
+
+    ``notes`` are the rules of its numbers, without a full stop.
+    """
 
     title: str
     columns: tuple[GridColumn, ...]
     rows: tuple[tuple[GridCell, ...], ...]
     groups: tuple[tuple[str, int], ...] = ()
-    rule: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def grid(
@@ -53,24 +57,23 @@ def grid(
         title=title,
         columns=tuple(GridColumn(name, name in numbers) for name in columns),
         rows=tuple(tuple(_cell(value) for value in row) for row in rows),
-        rule=rule,
+        notes=(rule,) if rule else (),
     )
 
 
 def grid_of_block(block: Block) -> Grid:
-    """One of the study's tables: a row for each method."""
-    groups = [(name, len(list(same))) for name, same in groupby(c.group for c in block.columns)]
+    """One of the study's tables."""
     rows = [
-        (GridCell(method), *(GridCell(cell.text, _number(cell.text), cell.best) for cell in cells))
-        for method, cells in block.rows
+        (GridCell(name), *(GridCell(c.text, _number(c.text), c.best, c.tied) for c in cells))
+        for name, cells in block.rows
     ]
-    columns = [GridColumn(column.name.strip(), numeric=True) for column in block.columns]
+    columns = [GridColumn(column.name, numeric=True) for column in block.columns]
     return Grid(
         title=block.title,
-        columns=(GridColumn("method"), *columns),
+        columns=(GridColumn(block.corner), *columns),
         rows=tuple(rows),
-        groups=tuple(groups),
-        rule=block.rule,
+        groups=tuple(groups(block)),
+        notes=block.notes,
     )
 
 
@@ -86,4 +89,4 @@ def _cell(value: object) -> GridCell:
 def _number(text: str) -> str:
     """The number that a text begins with, as in ``2.31 ± 0.02 (2/3)``, for the page's script."""
     found = NUMBER.match(text)
-    return found.group().replace(",", "") if found else ""
+    return found.group(1).replace(",", "") if found else ""

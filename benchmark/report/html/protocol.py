@@ -94,7 +94,7 @@ def _duplicates(results: StudyResults) -> Grid:
         ("target", "rows removed from", "because they equal rows of", "rows"),
         rows,
         ("rows",),
-        rule="No row is in two splits. Near-duplicates are not removed.",
+        rule="No row is in two splits. Near-duplicates are not removed",
     )
 
 
@@ -111,7 +111,7 @@ def _protocols(results: StudyResults) -> Grid:
         "Hashes",
         ("model", "target", "protocol", "data"),
         rows,
-        rule="Only runs of equal protocol and data are compared.",
+        rule="Only runs of equal protocol and data are compared",
     )
 
 

@@ -31,7 +31,7 @@ def runs_grid(results: StudyResults) -> Grid:
         record = records.get((model, target, method, seed))
         cells = ("", "", "", "") if record is None else _outcome(record)
         rows.append((model, target, method, seed, NAMES[status], *cells))
-    rule = "Seconds of training and fine-tuning, without evaluation and checkpointing."
+    rule = "Seconds of training and fine-tuning, without evaluation and checkpointing"
     return grid("Runs", columns, rows, ("seed", "seconds"), rule)
 
 
@@ -53,7 +53,7 @@ def environments_grid(results: StudyResults) -> Grid:
     columns = ("runs", "commit", "host", "processor", "device", "threads", "processes", "versions")
     rows = [(count, *environment) for environment, count in counts.items()]
     machines = {tuple(row[2:7]) for row in rows}
-    caution = "Seconds are not comparable between machines." if len(machines) > 1 else ""
+    caution = "Seconds are not comparable between machines" if len(machines) > 1 else ""
     return grid("Environments", columns, rows, ("runs", "threads", "processes"), caution)
 
 

@@ -10,12 +10,11 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.records import STAGES
-from benchmark.report.blocks import NOTHING, Cell
+from benchmark.report.blocks import NOTHING, Block, Cell, Column, bounds, change, number, ungrouped
 from benchmark.report.inputs import REFERENCE, StudyResults
-from benchmark.report.paper.comparison import Comparison, compare
-from benchmark.report.paper.layout import Table
 from benchmark.report.paper.reference import METHODS, Reference
-from benchmark.report.paper.tables import best_cells, interval, number, percent
+from benchmark.report.paper.tables import best_cells
+from benchmark.report.pooled import Pooled, compare
 from benchmark.report.rules import general_rules
 from benchmark.report.statistics import Array, mean_over_seeds
 
@@ -24,8 +23,8 @@ NOT_COMPARABLE = (
     "the tables, changes against pretraining do in kind"
 )
 
-# Subjects of a study's rules that do not concern these tables, or that they say themselves.
-LEFT_OUT = ("seeds", "fine-tuning")
+# The subject of a study's rules that does not concern these tables.
+LEFT_OUT = "fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def beside(results: StudyResults) -> Beside:
     return Beside(results, methods, results.pairs, np.array(losses, dtype=float))
 
 
-def study_table(ours: Beside) -> Table:
+def study_table(ours: Beside) -> Block:
     """The study's losses in the published table's columns."""
     several_models = len(ours.results.study.models) > 1
     rows = []
@@ -82,31 +81,35 @@ def study_table(ours: Beside) -> Table:
         rows.append((f"{target}, {model}" if several_models else target, row))
     unit = ours.results.loss_unit
     rules = " / ".join(_rules(ours.results)) or "no result yet"
-    return Table(
+    return Block(
         title=f"Study {ours.name}: target loss ({unit}), as trained",
-        head=("target", *METHODS),
+        columns=ungrouped(METHODS),
         rows=tuple(rows),
         notes=(
             NOT_COMPARABLE,
             f"test split, {rules}; {_seeds(ours)}; mean ± sample standard deviation over the seeds "
             f"that have a result; {NOTHING}: not in the study, or no result yet; lowest mean of "
             "each row in bold",
-            *(rule for rule in general_rules(ours.results) if rule.split(":")[0] not in LEFT_OUT),
+            *(rule for rule in general_rules(ours.results) if rule.split(":")[0] != LEFT_OUT),
         ),
+        corner="target",
     )
 
 
-def methods_table(ours: Beside, reference: Reference, published: Array, rule: str) -> Table:
+def methods_table(ours: Beside, reference: Reference, published: Array, rule: str) -> Block:
     """Ranks and changes of the methods of both; ``published`` losses (methods, targets)."""
     shared = [name for name in ours.methods if name in reference.methods]
     theirs = published[[reference.methods.index(name) for name in shared]][:, :, None]
     own = ours.losses[[ours.methods.index(name) for name in shared]]
-    sides = {"published": compare(shared, theirs), ours.name: compare(shared, own)}
+    sides = {
+        side: compare(shared, losses, REFERENCE)
+        for side, losses in (("published", theirs), (ours.name, own))
+    }
     names = ("targets", "rank", "loss change", "95% interval")
     cells = zip(*(_side(compared) for compared in sides.values()), strict=True)
-    return Table(
+    return Block(
         title=f"Published runs and study {ours.name}: the methods of both, as trained",
-        head=("method", *(f"{side}: {name}" for side in sides for name in names)),
+        columns=tuple(Column(side, name) for side in sides for name in names),
         rows=tuple((name, left + right) for name, (left, right) in zip(shared, cells, strict=True)),
         notes=(
             NOT_COMPARABLE,
@@ -114,8 +117,8 @@ def methods_table(ours: Beside, reference: Reference, published: Array, rule: st
             f"{_seeds(ours)}",
             "rank: mean over the targets that each of these methods has, among these methods only",
             f"loss change: against {REFERENCE}, geometric mean over targets (mean over seeds "
-            "first); interval: over targets, bootstrap-t and no narrower than Student's t; none "
-            "with fewer than 4 targets",
+            "first); interval: over targets, bootstrap-t and no narrower than Student's t; with "
+            "fewer than 4 targets over the seeds on these, where they bound anything",
         ),
     )
 
@@ -151,13 +154,13 @@ def _with_spread(losses: Array) -> list[Cell]:
     return shown
 
 
-def _side(compared: list[Comparison]) -> Iterator[tuple[Cell, ...]]:
+def _side(compared: list[Pooled]) -> Iterator[tuple[Cell, ...]]:
     for row in compared:
         texts = (
             f"{row.pairs}",
-            number(row.rank, "{:.2f}"),
-            percent(row.change),
-            interval(row.low, row.high),
+            number(row.rank, ".2f"),
+            NOTHING if row.method == REFERENCE else change(row.log_ratio),
+            bounds(row.low, row.high),
         )
         yield tuple(Cell(text) for text in texts)
 

@@ -7,13 +7,22 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from benchmark.report.blocks import NOTHING, Cell
+from benchmark.report.blocks import (
+    NOTHING,
+    Block,
+    Cell,
+    bounds,
+    change,
+    number,
+    p_value,
+    rows_of_columns,
+    ungrouped,
+)
 from benchmark.report.inputs import REFERENCE
-from benchmark.report.paper.comparison import Comparison
-from benchmark.report.paper.layout import Table
 from benchmark.report.paper.numbers import value_matrix
 from benchmark.report.paper.reference import Reference
 from benchmark.report.paper.rule import AS_TRAINED, EQUAL_TIME, Rule
+from benchmark.report.pooled import Pooled
 
 TUNED_TARGET = "reuters"
 SOURCE = (
@@ -26,7 +35,7 @@ CDS_COST = (
 )
 
 
-def as_trained_tables(reference: Reference, frame: pd.DataFrame, rule: Rule) -> list[Table]:
+def as_trained_tables(reference: Reference, frame: pd.DataFrame, rule: Rule) -> list[Block]:
     """Losses and perplexities of the rows of `numbers.as_trained`, target by method."""
     notes = (
         f"rule {rule}: {AS_TRAINED[rule]}",
@@ -43,7 +52,7 @@ def as_trained_tables(reference: Reference, frame: pd.DataFrame, rule: Rule) -> 
     ]
 
 
-def equal_time_table(reference: Reference, frame: pd.DataFrame, rule: Rule, own: bool) -> Table:
+def equal_time_table(reference: Reference, frame: pd.DataFrame, rule: Rule, own: bool) -> Block:
     """Losses of the rows of `numbers.at_equal_time`; ``own``: pretraining sets each budget."""
     budgets = frame.groupby("target")["budget"].first()
     what = (
@@ -71,16 +80,16 @@ def equal_time_table(reference: Reference, frame: pd.DataFrame, rule: Rule, own:
     return _target_by_method(reference, frame, "target_loss", title, tuple(notes))
 
 
-def fine_tuning_table(reference: Reference, frame: pd.DataFrame, rule: Rule) -> Table:
+def fine_tuning_table(reference: Reference, frame: pd.DataFrame, rule: Rule) -> Block:
     """Reuters before and after fine-tuning; ``frame`` is that of `numbers.as_trained`."""
     trained = frame[frame["target"] == TUNED_TARGET].set_index("method")
     rows = reference.fine_tuning.set_index("method")
     rows = rows[rows["target"] == TUNED_TARGET]
     rows = rows.reindex([name for name in reference.methods if name in rows.index])
     columns = {
-        "as trained": _losses(trained.loc[rows.index, "target_loss"], "{:.4f}"),
-        "last": _losses(rows["last_loss"], "{:.4f}"),
-        "lowest": _losses(rows["best_loss"], "{:.4f}"),
+        "as trained": _losses(trained.loc[rows.index, "target_loss"], ".4f"),
+        "last": _losses(rows["last_loss"], ".4f"),
+        "lowest": _losses(rows["best_loss"], ".4f"),
         "at step": [Cell(f"{step:,.0f}") for step in rows["best_step"]],
         "from step": [Cell(f"{step:,.0f}") for step in rows["first_step"]],
         "rate": [Cell(f"{rate:g}") for rate in rows["rate"]],
@@ -93,29 +102,28 @@ def fine_tuning_table(reference: Reference, frame: pd.DataFrame, rule: Rule) -> 
         "before the schedule, which keeps the step count (2e-4 is 1.2e-5 at step 280,000)",
         SOURCE,
     )
-    cells = tuple(zip(*columns.values(), strict=True))
-    return Table(
+    return Block(
         title=f"{TUNED_TARGET.capitalize()} after fine-tuning (nats/byte)",
-        head=("method", *columns),
-        rows=tuple(zip(map(str, rows.index), cells, strict=True)),
+        columns=ungrouped(columns),
+        rows=rows_of_columns([str(name) for name in rows.index], columns.values()),
         notes=notes,
     )
 
 
-def comparison_table(title: str, compared: list[Comparison], losses: str) -> Table:
-    """What `comparison.compare` gives; ``losses`` says which losses they are of."""
+def comparison_table(title: str, compared: list[Pooled], losses: str) -> Block:
+    """What `pooled.compare` gives; ``losses`` says which losses they are of."""
     tested = sum(not math.isnan(row.p) for row in compared)
-    head = ("method", "targets", "best on", "rank", "loss change", "95% interval", "p", "p, Holm")
+    head = ("targets", "best on", "rank", "loss change", "95% interval", "p", "p, Holm")
     rows = []
     for row in compared:
         texts = (
             f"{row.pairs}",
-            f"{row.best}",
-            number(row.rank, "{:.2f}"),
-            percent(row.change),
-            interval(row.low, row.high),
-            _p(row.p),
-            _p(row.p_holm),
+            f"{row.best_on}",
+            number(row.rank, ".2f"),
+            NOTHING if row.method == REFERENCE else change(row.log_ratio),
+            bounds(row.low, row.high),
+            p_value(row.p),
+            p_value(row.p_holm),
         )
         rows.append((row.method, tuple(Cell(text) for text in texts)))
     notes = (
@@ -128,43 +136,10 @@ def comparison_table(title: str, compared: list[Comparison], losses: str) -> Tab
         f"p: Wilcoxon signed-rank against {REFERENCE}, two-sided and exact, on log loss; Holm "
         f"over {tested} methods",
     )
-    return Table(title, head, tuple(rows), notes)
+    return Block(title, ungrouped(head), tuple(rows), notes)
 
 
-def pairwise_table(title: str, frame: pd.DataFrame, losses: str) -> Table:
-    """The rows of `comparison.compare_pairwise` as a matrix of adjusted p-values."""
-    methods = list(dict.fromkeys(frame["method"]))
-    table = frame.pivot_table(index="method", columns="other", values="p_holm")
-    table = table.reindex(index=methods, columns=methods)
-    rows = [(name, tuple(Cell(_p(p)) for p in table.loc[name])) for name in methods]
-    tests = len(methods) * (len(methods) - 1) // 2
-    fewest, most = int(frame["pairs"].min()), int(frame["pairs"].max())
-    notes = (
-        f"of {losses}",
-        "Wilcoxon signed-rank, two-sided and exact, on log loss over the targets that both have; "
-        f"Holm over all {tests} tests; before Holm, no test can give less than "
-        f"{_p(2.0 ** (1 - most))} ({most} targets), {_p(2.0 ** (1 - fewest))} ({fewest})",
-    )
-    return Table(title, ("method", *methods), tuple(rows), notes)
-
-
-def number(value: float, form: str) -> str:
-    """A number as text, or the sign for nothing if it is NaN."""
-    return NOTHING if math.isnan(value) else form.format(value)
-
-
-def percent(share: float) -> str:
-    """A change in percent, with its sign."""
-    return number(100 * share, "{:+.1f}%")
-
-
-def interval(low: float, high: float) -> str:
-    """Bounds in percent, or the sign for nothing if they bound nothing."""
-    bounded = math.isfinite(low) and math.isfinite(high)
-    return f"{percent(low)} to {percent(high)}" if bounded else NOTHING
-
-
-def best_cells(values: Iterable[float], form: str = "{:.3f}") -> list[Cell]:
+def best_cells(values: Iterable[float], form: str = ".3f") -> list[Cell]:
     """Numbers of which the lowest, as shown, is the best; NaN are not shown."""
     texts = [number(value, form) for value in values]
     lowest = min((text for text in texts if text != NOTHING), key=float, default=None)
@@ -173,13 +148,14 @@ def best_cells(values: Iterable[float], form: str = "{:.3f}") -> list[Cell]:
 
 def _target_by_method(
     reference: Reference, frame: pd.DataFrame, value: str, title: str, notes: tuple[str, ...]
-) -> Table:
+) -> Block:
     methods, targets = reference.methods, reference.targets
     matrix = value_matrix(frame, methods, targets, value).T
     rows = tuple(
         (target, tuple(best_cells(row))) for target, row in zip(targets, matrix, strict=True)
     )
-    return Table(title, ("target", *methods), rows, (*notes, "lowest of each row in bold"))
+    notes = (*notes, "lowest of each row in bold")
+    return Block(title, ungrouped(methods), rows, notes, corner="target")
 
 
 def _missing_and_several(reference: Reference, frame: pd.DataFrame) -> list[str]:
@@ -226,7 +202,3 @@ def _ranges(budgets: pd.Series[float]) -> str:
 
 def _losses(values: pd.Series[float], form: str) -> list[Cell]:
     return best_cells(values.to_numpy(dtype=float), form)
-
-
-def _p(p: float) -> str:
-    return "<0.001" if p < 0.0005 else number(p, "{:.3f}")

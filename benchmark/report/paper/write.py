@@ -10,10 +10,11 @@ import pandas as pd
 from rich.console import Group, RenderableType
 
 from benchmark.files import write_atomically
-from benchmark.report.inputs import StudyResults
-from benchmark.report.paper import layout
+from benchmark.report import rendering
+from benchmark.report.blocks import Block
+from benchmark.report.inputs import REFERENCE, StudyResults
+from benchmark.report.pairwise_blocks import p_matrix
 from benchmark.report.paper.beside import beside, methods_table, study_frame, study_table
-from benchmark.report.paper.comparison import compare, compare_pairwise
 from benchmark.report.paper.figures import write_figures
 from benchmark.report.paper.numbers import as_trained, at_equal_time, value_matrix
 from benchmark.report.paper.reference import Reference
@@ -23,8 +24,8 @@ from benchmark.report.paper.tables import (
     comparison_table,
     equal_time_table,
     fine_tuning_table,
-    pairwise_table,
 )
+from benchmark.report.pooled import compare, compare_pairwise
 
 PREFACE = (
     "Grangier, Ablin, Hannun, Adaptive Training Distributions with Scalable Online Bilevel "
@@ -41,7 +42,7 @@ STUDY = "study"
 class Paper:
     """The tables, and the numbers behind them in full by the name of their CSV file."""
 
-    tables: list[layout.Table]
+    tables: list[Block]
     numbers: dict[str, pd.DataFrame]
     trained: pd.DataFrame
     timed: pd.DataFrame
@@ -85,7 +86,7 @@ def make_paper(
 
 @dataclass(frozen=True)
 class _OverTargets:
-    tables: list[layout.Table]
+    tables: list[Block]
     methods: pd.DataFrame
     pairwise: pd.DataFrame
 
@@ -95,12 +96,12 @@ def _over_targets(
 ) -> _OverTargets:
     """What the losses of ``frame`` say about the methods."""
     losses = value_matrix(frame, reference.methods, reference.targets)[:, :, np.newaxis]
-    compared = compare(reference.methods, losses)
+    compared = compare(reference.methods, losses, REFERENCE)
     pairwise = compare_pairwise(reference.methods, losses)
     of = f"the target losses {stage}, rule {rule}"
     tables = [
         comparison_table(f"Methods over targets, {stage}", compared, of),
-        pairwise_table(f"Every two methods, {stage}: p-values after Holm", pairwise, of),
+        p_matrix(f"Every two methods, {stage}: p-values after Holm", pairwise, (f"of {of}",)),
     ]
     source = {"losses": stage, "rule": rule.value}
     return _OverTargets(tables, pd.DataFrame(compared).assign(**source), pairwise.assign(**source))
@@ -108,7 +109,7 @@ def _over_targets(
 
 def terminal(paper: Paper) -> RenderableType:
     """The tables for ``rich.console.Console.print``."""
-    return Group(*map(layout.terminal, paper.tables))
+    return Group(*map(rendering.terminal, paper.tables))
 
 
 def write_paper(paper: Paper, reference: Reference, folder: Path) -> list[Path]:
@@ -122,8 +123,8 @@ def write_paper(paper: Paper, reference: Reference, folder: Path) -> list[Path]:
     shown = [f"![{file.stem}]({file.relative_to(folder).as_posix()})\n" for file in images]
     head = f"# The published comparison\n\n{PREFACE}\n"
     texts = {
-        "paper.md": "\n".join([head, *map(layout.markdown, paper.tables), *shown]),
-        "paper.tex": "\n".join([NEEDS, *map(layout.latex, paper.tables)]),
+        "paper.md": "\n".join([head, *map(rendering.markdown, paper.tables), *shown]),
+        "paper.tex": "\n".join([NEEDS, *map(rendering.latex, paper.tables)]),
     }
     for name, frame in paper.numbers.items():
         texts[f"{name}.csv"] = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
