@@ -68,6 +68,9 @@ class Baseline(ABC):
 
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
 
+    selects_online: ClassVar[bool] = False
+    """Whether it learns, from the main model as it trains, which examples help the target."""
+
     check_settings: ClassVar[Mapping[str, Any]] = {}
     """Hyper-parameters that make the method quick to check, where its defaults are not."""
 

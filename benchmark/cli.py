@@ -13,7 +13,8 @@ from benchmark.cli_cluster import cancel, collect, logs, retry, status, submit
 from benchmark.cli_diagnose import diagnose
 from benchmark.cli_methods import check, new_method
 from benchmark.cli_paper import paper
-from benchmark.cli_report import compare, import_records, report_study
+from benchmark.cli_report import compare, import_records, plot, report_study
+from benchmark.cli_rule import rule_app
 from benchmark.cli_shared import (
     RESULTS,
     CacheOption,
@@ -51,6 +52,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Build and look at token rows.")
 app.add_typer(data_app, name="data")
+app.add_typer(rule_app, name="rule")
 app.command()(tune)
 app.command()(diagnose)
 app.command("check")(check)
@@ -59,6 +61,7 @@ for command in (submit, status, retry, cancel, collect, logs):
     app.command()(command)
 app.command("new-method")(new_method)
 app.command("report")(report_study)
+app.command("plot")(plot)
 app.command("compare")(compare)
 app.command("import")(import_records)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli_rule import RuleOption
 from benchmark.cli_shared import (
     RESULTS,
     CacheOption,
@@ -69,6 +70,7 @@ def diagnose(
     normalisation: Annotated[
         Normalisation, typer.Option(help="True cosines, or the paper code's one-sided ones.")
     ] = Normalisation.cosine,
+    rule: RuleOption = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="Draw the measures against the probe's size.")
     ] = False,
@@ -99,6 +101,7 @@ def diagnose(
         folder=results / loaded.study / "diagnosis",
         cache=cache_folder(cache),
         environment=describe(device.value, threads),
+        rule=rule,
         convergence=convergence,
     )
     _set_up_torch(job.environment)
@@ -119,6 +122,7 @@ class _Job:
     folder: Path
     cache: Path
     environment: Environment
+    rule: Path | None
     convergence: bool
 
     def run(self, spec: RunSpec) -> None:
@@ -127,10 +131,10 @@ class _Job:
         from benchmark.diagnostic.diagnose import diagnose
         from benchmark.diagnostic.figure import write_figure
         from benchmark.diagnostic.records import write_diagnosis
-        from benchmark.diagnostic.rule import load_rule
+        from benchmark.diagnostic.rule import RULE, load_rule
         from benchmark.diagnostic.terminal import terminal_summary
 
-        rule = load_rule()
+        rule = load_rule(self.rule or RULE)
         data = _prepared(spec, self.cache)
         self.settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
         at = f"{spec.model_name}, {spec.target_name}"

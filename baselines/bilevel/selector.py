@@ -47,6 +47,7 @@ class OnlineSelector(Baseline):
     """One step: score, learn, draw."""
 
     Hyperparameters = SelectorHyperparameters
+    selects_online = True
     check_settings: ClassVar[Mapping[str, Any]] = SMALL_NETWORK
 
     def __init__(self, task: Task, hyperparameters: SelectorHyperparameters) -> None:

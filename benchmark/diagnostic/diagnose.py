@@ -81,6 +81,7 @@ def diagnose(
     )
     hear("resampling target batches")
     estimates = estimate(observed, settings, spec.seed)
+    cheap = text_predictors(data, spec.seed) | {"loss_gap": seen.alignments[-1].loss_gap}
     record = DiagnosisRecord(
         study=study,
         model=spec.model_name,
@@ -97,9 +98,9 @@ def diagnose(
         ),
         persistence=_persistence(seen.alignments),
         displacement=seen.displaced.mode,
-        cheap=text_predictors(data, spec.seed) | {"loss_gap": seen.alignments[-1].loss_gap},
-        notes=_notes(seen),
-        verdict=rule.judge(estimates[-1]),
+        cheap=cheap,
+        notes=_notes(seen, settings, rule),
+        verdict=rule.judge(estimates[-1], cheap),
         cost=seen.cost,
         environment=environment,
     )
@@ -192,9 +193,15 @@ def _persistence(alignments: Sequence[Alignments]) -> tuple[tuple[float | None, 
     )
 
 
-def _notes(seen: _Seen) -> tuple[str, ...]:
+def _notes(seen: _Seen, settings: Settings, rule: Rule) -> tuple[str, ...]:
     """What a reader must know of how the numbers came about."""
     notes = []
+    if rule.fitted_on and settings.sizes != rule.fitted_on.settings.sizes:
+        notes.append(
+            "the rule was fitted on diagnoses of other sizes ("
+            + rule.fitted_on.settings.words
+            + "), on which measures depend: its answers are a guess here"
+        )
     if seen.displaced.mode == "central differences":
         notes.append(
             "the model has no forward mode: agreement with fine-tuning is by central differences, "

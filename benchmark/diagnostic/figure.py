@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from benchmark.diagnostic.measures import top_size
-from benchmark.diagnostic.records import CheckpointRecord, DiagnosisRecord
+from benchmark.diagnostic.records import CheckpointRecord, DiagnosisRecord, Verdict
 from benchmark.diagnostic.rule import NOT_FITTED
 from benchmark.report.figures import publish
 from benchmark.report.style import COLOURS, GREY, RC, wrapped
@@ -30,14 +30,14 @@ def write_figure(folder: Path, record: DiagnosisRecord) -> list[Path]:
 def diagnosis_figure(record: DiagnosisRecord) -> Figure:
     """Histogram of alignments, held-out alignment of the best rows, persistence."""
     # Room for the heading above the panels and for the verdict below them.
-    layout = ConstrainedLayoutEngine(rect=(0, 0.13, 1, 0.79))
-    figure = Figure(figsize=(11.5, 4.9), layout=layout)
+    layout = ConstrainedLayoutEngine(rect=(0, 0.17, 1, 0.76))
+    figure = Figure(figsize=(11.5, 5.2), layout=layout)
     panels = figure.subplots(1, 3, width_ratios=(1, 1, 0.85))
     _draw_histogram(panels[0], record)
     _draw_curves(panels[1], record)
     _draw_persistence(panels[2], record)
     figure.text(0.01, 0.955, _heading(record), fontsize=11, weight="bold", va="center")
-    figure.text(0.01, 0.065, _verdict(record), fontsize=8.5, va="center", linespacing=1.5)
+    figure.text(0.01, 0.085, _verdict(record), fontsize=8.5, va="center", linespacing=1.5)
     return figure
 
 
@@ -115,15 +115,26 @@ def _heading(record: DiagnosisRecord) -> str:
 
 def _verdict(record: DiagnosisRecord) -> str:
     """The sentence, the probabilities or why there are none, and the price."""
-    answers = [
-        f"{answer.text}: {answer.probability.value:.0%}"
-        for answer in record.verdict.answers.values()
-        if answer.probability is not None and answer.probability.value is not None
+    unfitted = [f"DECISION RULE {NOT_FITTED.upper()}: no probability is given"]
+    answers = unfitted if record.verdict.status == NOT_FITTED else _answers(record.verdict)
+    price = f"Cost {record.cost.share:.1%} of a run, shared pretraining not charged."
+    return "\n".join([wrapped(record.verdict.sentence, 150), *answers, price])
+
+
+def _answers(verdict: Verdict) -> list[str]:
+    """A line for each opponent: the probability of beating it and the expected gain."""
+    lines: dict[str, list[str]] = {}
+    for answer in verdict.answers.values():
+        claim, _, how = answer.text.partition(", ")
+        if answer.probability is not None and answer.probability.value is not None:
+            gain = answer.gain.value if answer.gain else None
+            expected = "" if gain is None else f" ({100 * gain:+.1f}%)"
+            said = f"{how} {answer.probability.value:.0%}{expected}"
+            lines.setdefault(claim, []).append(said)
+    return [
+        f"Probability that {claim} (expected gain): {', '.join(said)}."
+        for claim, said in lines.items()
     ]
-    unfitted = f"DECISION RULE {NOT_FITTED.upper()}: no probability is given"
-    rule = unfitted if record.verdict.status == NOT_FITTED else "; ".join(answers)
-    price = f"cost {record.cost.share:.1%} of a run, shared pretraining not charged"
-    return f"{wrapped(record.verdict.sentence, 150)}\n{rule}   |   {price}"
 
 
 def _value(checkpoint: CheckpointRecord, name: str) -> float:

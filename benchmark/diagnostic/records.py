@@ -35,10 +35,14 @@ class Estimate(_Record):
 
 
 class Answer(_Record):
-    """A question of the rule; ``probability`` is None as long as the rule is not fitted."""
+    """A question of the rule: ``probability`` of a yes, expected ``gain`` (log ratio of losses).
+
+    Both are None as long as the rule is not fitted.
+    """
 
     text: str
     probability: Estimate | None
+    gain: Estimate | None = None
 
 
 class Verdict(_Record):

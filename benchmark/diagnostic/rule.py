@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from benchmark.config_file import load_config
+from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.intervals import bounds
 from benchmark.diagnostic.records import Answer, Estimate, Verdict
+from benchmark.diagnostic.settings import Settings
 from benchmark.diagnostic.summary import MEASURES, Estimated
 from benchmark.errors import unknown
 
 NOT_FITTED = "provisional: not fitted"
+KNOWN = {**MEASURES, **CHEAP}
 RULE = Path(str(resources.files("benchmark"))) / "diagnostic" / "rule.yaml"
 
 
@@ -24,8 +27,8 @@ class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Logistic(_Config):
-    """``log(p / (1 - p)) = intercept + sum of weight * measure``."""
+class Linear(_Config):
+    """``intercept + sum of weight * measure``."""
 
     intercept: float
     weights: dict[str, float]
@@ -34,29 +37,49 @@ class Logistic(_Config):
     @classmethod
     def _measures_exist(cls, weights: dict[str, float]) -> dict[str, float]:
         for name in weights:
-            if name not in MEASURES:
-                raise ValueError(str(unknown("measure", name, MEASURES)))
+            if name not in KNOWN:
+                raise ValueError(str(unknown("measure", name, KNOWN)))
         return weights
 
-    def log_odds(self, values: Mapping[str, float]) -> float:
+    def __call__(self, values: Mapping[str, float]) -> float:
         """NaN if a measure is missing."""
         terms = (weight * values.get(name, math.nan) for name, weight in self.weights.items())
         return self.intercept + sum(terms)
+
+
+class Fit(_Config):
+    """``log_odds`` of a gain, and the ``gain`` itself: log ratio of the losses."""
+
+    log_odds: Linear
+    gain: Linear
 
 
 class Question(_Config):
     """Something to be told the probability of."""
 
     text: str
-    fit: Logistic | None
+    fit: Fit | None
+
+
+class Fitted(_Config):
+    """What a rule was fitted on: the targets of a study, diagnosed with ``settings`` at ``at``."""
+
+    study: str
+    targets: tuple[str, ...]
+    settings: Settings
+    at: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """For a reader of the verdict."""
+        return f"{len(self.targets)} targets of the study {self.study}"
 
 
 class Rule(_Config):
     """The content of a rule file."""
 
     status: Literal["provisional: not fitted", "fitted"]
-    fitted_on: str | None
-    """What the coefficients were fitted on."""
+    fitted_on: Fitted | None
     questions: dict[str, Question]
 
     @model_validator(mode="after")
@@ -68,15 +91,25 @@ class Rule(_Config):
             raise ValueError("status 'fitted' needs fitted_on and a fit for every question")
         return self
 
-    def judge(self, estimated: Estimated) -> Verdict:
-        """Probabilities with intervals, from the measures of the last checkpoint."""
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The measures that it uses, in their order; none before it is fitted."""
+        fits = [question.fit for question in self.questions.values() if question.fit]
+        return tuple(dict.fromkeys(name for fit in fits for name in fit.log_odds.weights))
+
+    def judge(self, estimated: Estimated, cheap: Mapping[str, float]) -> Verdict:
+        """Probabilities and gains with intervals, from the measures of the last checkpoint.
+
+        ``cheap``: predictors by the names of `CHEAP`, taken as exact.
+        """
+        draws = [draw | dict(cheap) for draw in (estimated.values, *estimated.replicates)]
         answers = {
-            key: Answer(text=question.text, probability=_probability(question, estimated))
+            key: _answer(question, draws, estimated.batches)
             for key, question in self.questions.items()
         }
         return Verdict(
             status=self.status,
-            fitted_on=self.fitted_on,
+            fitted_on=self.fitted_on.words if self.fitted_on else None,
             answers=answers,
             sentence=sentence(estimated),
         )
@@ -121,14 +154,24 @@ _CLAIMS = {
 }
 
 
-def _probability(question: Question, estimated: Estimated) -> Estimate | None:
-    """Bounds are found on the scale of log odds, where they cannot leave 0 to 1."""
+def _answer(question: Question, draws: Sequence[Mapping[str, float]], batches: int) -> Answer:
+    """``draws``: the measures, then those of each resample."""
     if question.fit is None:
-        return None
-    odds = question.fit.log_odds(estimated.values)
-    replicates = [question.fit.log_odds(draw) for draw in estimated.replicates]
-    low, high = bounds(odds, replicates, estimated.batches)
-    return Estimate.of(_logistic(odds), _logistic(low), _logistic(high))
+        return Answer(text=question.text, probability=None, gain=None)
+    # On the scale of log odds, the bounds of a probability cannot leave 0 to 1.
+    odds = _with_bounds(question.fit.log_odds, draws, batches)
+    return Answer(
+        text=question.text,
+        probability=Estimate.of(*(_logistic(value) for value in odds)),
+        gain=Estimate.of(*_with_bounds(question.fit.gain, draws, batches)),
+    )
+
+
+def _with_bounds(
+    model: Linear, draws: Sequence[Mapping[str, float]], batches: int
+) -> tuple[float, float, float]:
+    value, *replicates = (model(draw) for draw in draws)
+    return value, *bounds(value, replicates, batches)
 
 
 def _logistic(odds: float) -> float:

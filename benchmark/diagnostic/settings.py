@@ -41,6 +41,26 @@ class Settings(BaseModel):
         """Rows of the target sample in all batches together."""
         return self.batches * self.batch_rows
 
+    @property
+    def sizes(self) -> tuple[int | str, ...]:
+        """All that the values of measures depend on."""
+        return (
+            self.probe_rows,
+            self.batches,
+            self.batch_rows,
+            self.fine_tuning_steps,
+            self.fine_tuning_rows,
+            self.normalisation,
+        )
+
+    @property
+    def words(self) -> str:
+        """For a reader of a note."""
+        return (
+            f"{self.probe_rows} generic rows, {self.batches} batches of {self.batch_rows} target "
+            f"rows, {self.normalisation}"
+        )
+
     def require_rows(self, target: str, sample: int, generic: int) -> None:
         """Refuse sizes that the data cannot fill, or that cannot be split.
 

@@ -72,7 +72,7 @@ def _answers(record: DiagnosisRecord) -> list[str]:
         return [f"No fitted rule yet ({verdict.status}): no probability is given."]
     lines = [f"Rule fitted on {verdict.fitted_on}:"]
     for answer in verdict.answers.values():
-        lines.append(f"  {answer.text}: {_probability(answer.probability)}")
+        lines.append(f"  {answer.text}: {_probability(answer.probability)}{_gain(answer.gain)}")
     return lines
 
 
@@ -80,3 +80,9 @@ def _probability(estimate: Estimate | None) -> str:
     if estimate is None or estimate.value is None:
         return "unknown, as a measure is undefined"
     return f"{estimate.value:.0%} ({_interval(estimate)})"
+
+
+def _gain(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return ""
+    return f", expected log ratio of losses {100 * estimate.value:+.1f}%"

@@ -10,6 +10,7 @@ from torch import nn
 
 from benchmark.data import PreparedData, prepare
 from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, initial_model, put_into
+from benchmark.diagnostic.rule import NOT_FITTED, Fit, Fitted, Linear, Rule, load_rule
 from benchmark.diagnostic.settings import Settings
 from benchmark.environment import describe
 from benchmark.registry import resolve
@@ -55,6 +56,29 @@ def model(spec: RunSpec, data: PreparedData, checkpoints: list[Checkpoint]) -> n
     made = initial_model(spec, data)
     put_into(made, checkpoints[-1])
     return made
+
+
+def without_fits() -> Rule:
+    """The shipped rule's questions, as before any fit."""
+    questions = {
+        name: question.model_copy(update={"fit": None})
+        for name, question in load_rule().questions.items()
+    }
+    return Rule(status=NOT_FITTED, fitted_on=None, questions=questions)
+
+
+def with_fits(measure: str) -> Rule:
+    """The shipped rule's questions, all answered by one measure, as if fitted with ``settings``."""
+    fit = Fit(
+        log_odds=Linear(intercept=0.5, weights={measure: 1.0}),
+        gain=Linear(intercept=0.01, weights={measure: 0.1}),
+    )
+    questions = {
+        name: question.model_copy(update={"fit": fit})
+        for name, question in load_rule().questions.items()
+    }
+    on = Fitted(study="made_up", targets=("a", "b"), settings=Settings(), at=("100%",))
+    return Rule(status="fitted", fitted_on=on, questions=questions)
 
 
 @pytest.fixture

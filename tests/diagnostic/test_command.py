@@ -39,7 +39,6 @@ def test_from_a_study_to_files_and_the_same_again(
     assert [(c.label, c.step) for c in record.checkpoints] == [("30%", 4), ("100%", 12)]
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {"nano-harbour-s0.png", "nano-harbour-s0.pdf"}
-    assert "provisional: not fitted" in first.stdout
     assert "pretraining is shared and not charged" in first.stdout
     assert str(file.relative_to(adaptbench.folder)) in first.stderr
 

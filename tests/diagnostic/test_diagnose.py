@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from rich.console import Console
 from torch import nn
 
@@ -25,13 +24,14 @@ from benchmark.diagnostic.diagnose import Diagnosis, diagnose
 from benchmark.diagnostic.figure import diagnosis_figure
 from benchmark.diagnostic.pretrained import Checkpoint, initial_model
 from benchmark.diagnostic.records import read_diagnosis, write_diagnosis
-from benchmark.diagnostic.rule import RULE, load_rule
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
+from benchmark.diagnostic.summary import estimate
 from benchmark.diagnostic.terminal import terminal_summary
 from benchmark.environment import describe
 from benchmark.errors import UserError
 from benchmark.model_config import ModelConfig
 from benchmark.study import RunSpec, embedded_studies, load_study
+from tests.diagnostic.conftest import with_fits, without_fits
 from tests.diagnostic.test_derivatives import ReverseOnly
 
 
@@ -71,7 +71,7 @@ def diagnosis(spec: RunSpec, data: PreparedData, checkpoints: list[Checkpoint]) 
         without_held_out(data),
         checkpoints,
         settings,
-        load_rule(),
+        without_fits(),
         describe("cpu", 1),
     )
 
@@ -108,33 +108,36 @@ def test_a_record_is_read_back_and_damage_is_said(diagnosis: Diagnosis, tmp_path
 
 
 def test_a_rule_without_a_fit_is_visible_everywhere(diagnosis: Diagnosis) -> None:
-    if load_rule().fitted_on is not None:
-        pytest.skip("the shipped rule is fitted")
     assert diagnosis.record.verdict.status == "provisional: not fitted"
     assert "No fitted rule yet (provisional: not fitted)" in printed(diagnosis)
     texts = [text.get_text() for text in diagnosis_figure(diagnosis.record).texts]
     assert any("PROVISIONAL: NOT FITTED" in text for text in texts)
 
 
-def test_a_fitted_rule_is_shown_with_intervals(diagnosis: Diagnosis, tmp_path: Path) -> None:
-    content = yaml.safe_load(RULE.read_text()) | {"status": "fitted", "fitted_on": "12 targets"}
-    for question in content["questions"].values():
-        question["fit"] = {"intercept": 0.5, "weights": {"self_alignment": 1.0}}
-    file = tmp_path / "rule.yaml"
-    file.write_text(yaml.safe_dump(content))
+def test_a_fitted_rule_is_shown_with_intervals(diagnosis: Diagnosis) -> None:
     settings, seed = diagnosis.record.settings, diagnosis.record.seed
-    from benchmark.diagnostic.summary import estimate
-
-    verdict = load_rule(file).judge(estimate(diagnosis.observed, settings, seed)[-1])
+    last = estimate(diagnosis.observed, settings, seed)[-1]
+    verdict = with_fits("self_alignment").judge(last, diagnosis.record.cheap)
     shown = replace(diagnosis, record=diagnosis.record.model_copy(update={"verdict": verdict}))
     answer = next(iter(verdict.answers.values()))
     assert answer.probability is not None
     assert answer.probability.value is not None
+    assert answer.gain is not None
+    assert answer.gain.value is not None
     words = printed(shown)
-    assert "Rule fitted on 12 targets" in words
+    assert "Rule fitted on 2 targets of the study made_up" in words
     assert f"{answer.text}: {answer.probability.value:.0%} (" in words
+    assert f"expected log ratio of losses {100 * answer.gain.value:+.1f}%" in words
     texts = [text.get_text() for text in diagnosis_figure(shown.record).texts]
-    assert any(f"{answer.probability.value:.0%}" in text for text in texts)
+    assert any(f"as trained {answer.probability.value:.0%}" in text for text in texts)
+
+
+def test_a_rule_fitted_at_other_sizes_says_so(
+    spec: RunSpec, data: PreparedData, checkpoints: list[Checkpoint], settings: Settings
+) -> None:
+    rule, environment = with_fits("self_alignment"), describe("cpu", 1)
+    made = diagnose("tiny", spec, data, checkpoints, settings, rule, environment)
+    assert any("fitted on diagnoses of other sizes (96 generic" in n for n in made.record.notes)
 
 
 def test_figure_has_its_three_panels(diagnosis: Diagnosis) -> None:
@@ -161,7 +164,7 @@ def test_a_model_without_forward_mode_says_so(
     monkeypatch.setattr(diagnose_module, "initial_model", opaque)
     only = [Checkpoint("end", None, model_state(ReverseOnly(model)))]
     settings = diagnosis.record.settings
-    found = diagnose("tiny", spec, data, only, settings, load_rule(), describe("cpu", 1))
+    found = diagnose("tiny", spec, data, only, settings, without_fits(), describe("cpu", 1))
     assert found.record.displacement == "central differences"
     assert found.record.last.gradients == "one by one"
     assert "Note: the model has no forward mode" in printed(found)
@@ -184,7 +187,7 @@ def test_defaults_cost_under_five_percent_of_an_embedded_run(
     weights = model_state(initial_model(run, data))
     three = [Checkpoint(f"{number}%", number, weights) for number in (10, 30, 100)]
     few = Settings(resamples=4, splits=4)
-    found = diagnose(mini.study, run, data, three, few, load_rule(), describe("cpu", 1)).record
+    found = diagnose(mini.study, run, data, three, few, without_fits(), describe("cpu", 1)).record
     assert 0.03 < found.cost.share < AFFORDABLE
     assert set(found.cost.bill.parts) == {
         "gradients",

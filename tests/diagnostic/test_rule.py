@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.rule import NOT_FITTED, RULE, load_rule
 from benchmark.diagnostic.summary import Estimated
 from benchmark.errors import UserError
+
+CHEAP = {"ngram_divergence": 0.1, "classifier_auc": 0.9, "loss_gap": 0.3}
 
 
 def estimated(headroom: float = 0.8, spread: float = 0.1) -> Estimated:
@@ -32,9 +35,13 @@ def estimated(headroom: float = 0.8, spread: float = 0.1) -> Estimated:
 def fitted() -> dict[str, Any]:
     """The content of a rule file with one fit for all questions."""
     content: dict[str, Any] = yaml.safe_load(RULE.read_text())
-    content |= {"status": "fitted", "fitted_on": "a test"}
+    fitted_on = {"study": "a test", "targets": ["a", "b"], "settings": {}, "at": ["100%"]}
+    content |= {"status": "fitted", "fitted_on": fitted_on}
     for question in content["questions"].values():
-        question["fit"] = {"intercept": -1.0, "weights": {"headroom": 2.0}}
+        question["fit"] = {
+            "log_odds": {"intercept": -1.0, "weights": {"headroom": 2.0}},
+            "gain": {"intercept": 0.01, "weights": {"headroom": 0.05}},
+        }
     return content
 
 
@@ -46,8 +53,8 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 def test_the_shipped_rule_says_whether_it_is_fitted() -> None:
     rule = load_rule()
-    verdict = rule.judge(estimated())
-    assert len(verdict.answers) == 4
+    verdict = rule.judge(estimated(), CHEAP)
+    assert tuple(verdict.answers) == QUESTIONS
     given = [answer.probability is not None for answer in verdict.answers.values()]
     if rule.status == NOT_FITTED:
         assert not any(given)
@@ -58,7 +65,7 @@ def test_the_shipped_rule_says_whether_it_is_fitted() -> None:
 
 
 def test_a_fitted_rule_gives_probabilities(tmp_path: Path, fitted: dict[str, Any]) -> None:
-    verdict = load_rule(written(tmp_path, fitted)).judge(estimated())
+    verdict = load_rule(written(tmp_path, fitted)).judge(estimated(), CHEAP)
     for answer in verdict.answers.values():
         found = answer.probability
         assert found is not None
@@ -66,15 +73,30 @@ def test_a_fitted_rule_gives_probabilities(tmp_path: Path, fitted: dict[str, Any
         assert found.low is not None
         assert found.high is not None
         assert 0 < found.low < found.value < found.high < 1
+        assert answer.gain is not None
+        assert answer.gain.value == pytest.approx(0.01 + 0.05 * 0.8)
+    assert verdict.fitted_on == "2 targets of the study a test"
+
+
+def test_a_rule_may_use_a_cheap_predictor(tmp_path: Path, fitted: dict[str, Any]) -> None:
+    weights = {"loss_gap": -2.0}
+    fitted["questions"]["static_as_trained"]["fit"]["log_odds"]["weights"] = weights
+    rule = load_rule(written(tmp_path, fitted))
+    assert rule.features == ("headroom", "loss_gap")
+    answer = rule.judge(estimated(), CHEAP).answers["static_as_trained"]
+    assert answer.probability is not None
+    assert answer.probability.value == pytest.approx(1 / (1 + np.exp(1 + 2 * 0.3)))
 
 
 def test_an_undefined_measure_gives_no_probability(tmp_path: Path, fitted: dict[str, Any]) -> None:
     rule = load_rule(written(tmp_path, fitted))
-    found = next(iter(rule.judge(estimated(headroom=float("nan"))).answers.values())).probability
+    found = next(
+        iter(rule.judge(estimated(headroom=float("nan")), CHEAP).answers.values())
+    ).probability
     assert found is not None
     assert found.value is None
-    fitted["questions"]["static_as_trained"]["fit"]["weights"] = {"persistence": 1.0}
-    missing = load_rule(written(tmp_path, fitted)).judge(estimated())
+    fitted["questions"]["static_as_trained"]["fit"]["log_odds"]["weights"] = {"persistence": 1.0}
+    missing = load_rule(written(tmp_path, fitted)).judge(estimated(), CHEAP)
     probability = missing.answers["static_as_trained"].probability
     assert probability is not None
     assert probability.value is None
@@ -82,7 +104,9 @@ def test_an_undefined_measure_gives_no_probability(tmp_path: Path, fitted: dict[
 
 def test_the_sentence_follows_the_intervals(tmp_path: Path, fitted: dict[str, Any]) -> None:
     rule = load_rule(written(tmp_path, fitted))
-    clear, unclear = (rule.judge(estimated(spread=spread)).sentence for spread in (0.01, 2.0))
+    clear, unclear = (
+        rule.judge(estimated(spread=spread), CHEAP).sentence for spread in (0.01, 2.0)
+    )
     assert clear.startswith("The sample ranks generic rows reproducibly, its ranking is more")
     assert unclear.startswith("The sample is too small to rank generic rows reproducibly")
     assert "do not clearly point" in unclear
@@ -108,6 +132,6 @@ def test_a_rule_that_does_not_say_what_it_is(
 
 
 def test_a_weight_for_an_unknown_measure(tmp_path: Path, fitted: dict[str, Any]) -> None:
-    fitted["questions"]["static_as_trained"]["fit"]["weights"] = {"headrom": 1.0}
+    fitted["questions"]["static_as_trained"]["fit"]["gain"]["weights"] = {"headrom": 1.0}
     with pytest.raises(UserError, match=r"unknown measure 'headrom' \(did you mean 'headroom'"):
         load_rule(written(tmp_path, fitted))

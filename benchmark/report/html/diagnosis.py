@@ -2,64 +2,57 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from benchmark.errors import UserError
+from benchmark.diagnostic.records import DiagnosisRecord, Estimate, read_diagnosis
+from benchmark.report.blocks import NOTHING
 from benchmark.report.html.grid import Grid, grid
 
-SHOWN_ITEMS = 8
-"""A longer list is told by its length."""
-VERDICT = "verdict"
+CELL = ("model", "target", "seed")
+MEASURES = ("reliability", "excess_reliability", "headroom", "transfer_correlation")
 
 
 def diagnosis_grids(folder: Path) -> list[Grid]:
-    """A table of fields and values for each ``diagnosis/*.json`` of a results folder.
-
-    Whatever fields there are, are shown, those of the verdict first.
+    """The verdicts, a row for each ``diagnosis/*.json`` of a results folder; none without any.
 
     Raises:
-        UserError: a file is not a JSON object.
+        UserError: a file is no diagnosis.
     """
-    return [_grid(file) for file in sorted((folder / "diagnosis").glob("*.json"))]
+    records = [read_diagnosis(file) for file in sorted((folder / "diagnosis").glob("*.json"))]
+    if not records:
+        return []
+    answers = [answer for record in records for answer in record.verdict.answers.items()]
+    asked = {key: answer.text for key, answer in answers}
+    numeric = ("seed", *(name.replace("_", " ") for name in MEASURES), *asked.values())
+    columns = ("model", "target", *numeric, "in words", "share of a run's FLOPs")
+    basis = sorted({record.verdict.fitted_on or record.verdict.status for record in records})
+    rule = (
+        "Measures at the last checkpoint; the probability of each claim, and by how much the loss "
+        f"is expected to differ (log ratio); rule: {', '.join(basis)}"
+    )
+    rows = [_row(record, tuple(asked)) for record in records]
+    return [grid("Verdicts", columns, rows, (*numeric, columns[-1]), rule)]
 
 
-def _grid(file: Path) -> Grid:
-    fields = list(_leaves(_read(file)))
-    first = [field for field in fields if VERDICT in field[0]]
-    rest = [field for field in fields if field not in first]
-    return grid(file.stem, ("field", "value"), [*first, *rest])
+def _row(record: DiagnosisRecord, asked: tuple[str, ...]) -> tuple[str, ...]:
+    measures = (record.last.measures.get(name) for name in MEASURES)
+    answers = (record.verdict.answers.get(key) for key in asked)
+    return (
+        record.model,
+        record.target,
+        str(record.seed),
+        *(_number(measure, "{:.2f}") for measure in measures),
+        *(
+            NOTHING
+            if answer is None or answer.probability is None
+            else f"{_number(answer.probability, '{:.0%}')} ({_number(answer.gain, '{:+.1%}')})"
+            for answer in answers
+        ),
+        record.verdict.sentence,
+        f"{record.cost.share:.1%}",
+    )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not valid JSON: {error}; remove it to redo") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: a diagnosis is a JSON object (got {type(content).__name__})")
-    return content
-
-
-def _leaves(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Every field below a JSON object by its dotted name, with its value as text."""
-    for key, value in content.items():
-        name = f"{above}{key}"
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{name}.")
-        elif isinstance(value, list):
-            yield name, _list(value)
-        else:
-            yield name, _text(value)
-
-
-def _list(values: list[Any]) -> str:
-    if len(values) > SHOWN_ITEMS or any(isinstance(value, dict | list) for value in values):
-        return f"{len(values)} values"
-    return ", ".join(_text(value) for value in values)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _number(estimate: Estimate | None, form: str) -> str:
+    value = None if estimate is None else estimate.value
+    return NOTHING if value is None else form.format(value)

@@ -1,0 +1,1 @@
+"""How well the diagnostic predicts: what online selection gained, against what was foretold."""

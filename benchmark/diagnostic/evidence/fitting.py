@@ -1,0 +1,68 @@
+"""Fitting the decision rule to targets whose gains are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from benchmark.diagnostic.evidence.cells import diagnoses_of, load_cells, require_alike
+from benchmark.diagnostic.evidence.gains import QUESTIONS
+from benchmark.diagnostic.evidence.prediction import compare_candidates, fit
+from benchmark.diagnostic.rule import Fitted, Question, Rule, load_rule
+from benchmark.diagnostic.summary import MEASURES
+from benchmark.files import write_atomically
+from benchmark.report.inputs import load_results
+
+HEADER = """\
+# From the measures of a diagnosis' last checkpoint to probabilities and expected gains:
+# log(p / (1 - p)), and the log ratio of losses, each intercept + the sum of weight x measure.
+# Written by `adaptbench rule fit`.
+"""
+
+
+def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
+    """The rule for the results in ``folder``, from ``targets`` alone (none: all).
+
+    The features are those measures, one or two, that best predict each target from the others;
+    the comparison of all of them is the second thing given.
+
+    Raises:
+        UserError: see `load_cells` and `require_alike`.
+    """
+    cells = load_cells(folder, targets)
+    records = diagnoses_of(folder, cells)
+    require_alike(records, load_results(folder))
+    candidates = candidate_features(cells)
+    compared = compare_candidates(cells, candidates)
+    features = compared["features"].iloc[0]
+    texts = load_rule().questions
+    rule = Rule(
+        status="fitted",
+        fitted_on=Fitted(
+            study=records[0].study,
+            targets=tuple(cells["target"].unique()),
+            settings=records[0].settings,
+            at=tuple(checkpoint.label for checkpoint in records[0].checkpoints),
+        ),
+        questions={
+            name: Question(text=texts[name].text, fit=fit(cells, name, features))
+            for name in QUESTIONS
+        },
+    )
+    return rule, compared
+
+
+def candidate_features(cells: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Every measure of alignment that is defined for all cells, and every two of them."""
+    defined = [name for name in MEASURES if cells[name].notna().all()]
+    return [(name,) for name in defined] + list(combinations(defined, 2))
+
+
+def write_rule(file: Path, rule: Rule) -> None:
+    """Publish a rule as YAML."""
+    content = yaml.safe_dump(rule.model_dump(mode="json"), sort_keys=False, width=99)
+    write_atomically(file, HEADER + content)
