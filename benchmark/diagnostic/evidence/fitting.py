@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
@@ -27,8 +26,8 @@ HEADER = """\
 def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
     """The rule for the results in ``folder``, from ``targets`` alone (none: all).
 
-    The features are those measures, one or two, that best predict each target from the others;
-    the comparison of all of them is the second thing given.
+    It uses the one measure that best predicts each target from the others: a dozen targets or
+    fewer do not bear more. The comparison of all measures is the second thing given.
 
     Raises:
         UserError: see `load_cells` and `require_alike`.
@@ -57,9 +56,8 @@ def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
 
 
 def candidate_features(cells: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Every measure of alignment that is defined for all cells, and every two of them."""
-    defined = [name for name in MEASURES if cells[name].notna().all()]
-    return [(name,) for name in defined] + list(combinations(defined, 2))
+    """Every measure of alignment that is defined for all cells, on its own."""
+    return [(name,) for name in MEASURES if cells[name].notna().all()]
 
 
 def write_rule(file: Path, rule: Rule) -> None:
