@@ -55,7 +55,8 @@ def score(study: StudyArgument, rule: RuleOption = None, results: ResultsOption 
     from benchmark.report.rendering import terminal
 
     written, blocks, lines = write_evidence(results_of(study, results), load_rule(rule or RULE))
-    console.print(terminal(blocks[0]))
+    for block in blocks:
+        console.print(terminal(block))
     for line in lines:
         console.print(f"- {line}", markup=False, highlight=False)
     say("written: " + ", ".join(str(file) for file in written))

@@ -7,20 +7,31 @@ import pandas as pd
 
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.evidence.gains import COMPARISONS, QUESTIONS
-from benchmark.diagnostic.evidence.scores import SCORES
-from benchmark.diagnostic.evidence.trials import RULE, Trial, of_rule
+from benchmark.diagnostic.evidence.trials import CORPORA, NEW, RULE, TARGETS, THEMSELVES, Trial
 from benchmark.diagnostic.rule import Rule
-from benchmark.report.blocks import NOTHING, Block, Cell, Column
+from benchmark.report.blocks import NOTHING, Block, Cell, Column, ungrouped
 
 COMPARED = dict(zip(COMPARISONS, ("as trained", "after fine-tuning", "at equal cost"), strict=True))
 GAIN_NOTE = (
-    "Relative change of loss, a mean over models and seeds, and the number of cells (model, seed) "
-    "in which online selection is better; test loss at equal steps, valid loss at equal cost (the "
-    "last evaluation within the FLOPs of pretraining)"
+    "By how much the other's loss is higher than that of online selection, a mean over models and "
+    "seeds, and in how many cells (model, seed) it is higher; test loss at equal steps, valid loss "
+    "at equal cost (the last evaluation within the FLOPs of pretraining)"
 )
 CHOICE_NOTE = (
     "Which online selector and which static method is meant is chosen by mean valid loss over the "
     "seeds of each (model, target)"
+)
+LOSS = "log loss"
+TRIAL_NOTES = {
+    TARGETS: "Each target is predicted by a fit to all others",
+    CORPORA: "Each target is predicted by a fit to all targets of other corpora",
+    NEW: "The rule as it was before these targets were run; cheap predictors fitted to the same",
+    THEMSELVES: "The rule as it is, and each cheap predictor's own value; no direction is fitted",
+}
+SUMMARY_NOTE = (
+    "Best cheap: of n-gram divergence, classifier AUC and loss gap the one with the best score, in "
+    "hindsight; rule less cheap: by how much the rule's score is better, bold if the interval is "
+    "above 0. Accuracy of always saying yes: the share of cells with a gain"
 )
 SCORE_NOTE = (
     "95% intervals by a bootstrap over targets, predictions as they are; accuracy of the more "
@@ -87,17 +98,15 @@ def score_blocks(scores: pd.DataFrame, rule: Rule) -> list[Block]:
     for place, some in scores.groupby(["trial", "question"], sort=False):
         trial, question = (str(name) for name in place)
         table = some.set_index(["predictor", "score"])
+        names = tuple(some["score"].unique())
         rows = tuple(
-            (_name(who, rule), tuple(_score(table.loc[(who, name)]) for name in (*SCORES, LOSS)))
+            (_name(who, rule), tuple(_score(table.loc[(who, name)]) for name in names))
             for who in some["predictor"].unique()
         )
-        columns = tuple(Column("", name) for name in (*SCORES, LOSS))
+        columns = ungrouped(names)
         title = f"{rule.questions[question].text}: {trial}"
         blocks.append(Block(title, columns, rows, (SCORE_NOTE,), corner="predictor"))
     return blocks
-
-
-LOSS = "log loss"
 
 
 def _name(who: str, rule: Rule) -> str:
@@ -115,28 +124,54 @@ def _score(row: pd.Series) -> Cell:
     return Cell(f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
 
 
-def conclusions(scores: pd.DataFrame, found: list[Trial], rule: Rule) -> list[str]:
-    """One sentence for each trial, question and score: is the rule better than a cheap one."""
-    sizes = {trial.name: _sizes(trial.cells) for trial in found}
-    lines = []
-    for row in of_rule(scores):
-        if row["score"] == LOSS or not np.isfinite(row["than_cheap"]):
-            continue
-        text = rule.questions[row["question"]].text
-        lines.append(
-            f"{text}, {row['trial']} ({sizes[row['trial']]}): {row['score']} {row['value']:.2f}, "
-            f"{_verdict(row)} {row['best_cheap'].replace('_', ' ')}, the best cheap predictor in "
-            f"hindsight ({row['than_cheap']:+.2f}, {row['than_cheap_low']:+.2f} to "
-            f"{row['than_cheap_high']:+.2f})"
-        )
-    return lines
+def summary_blocks(scores: pd.DataFrame, trial: Trial) -> list[Block]:
+    """The rule beside the best cheap predictor in one trial: for each score, every question."""
+    of_trial = scores[scores["trial"] == trial.name]
+    keys = of_trial[["question", "predictor", "score"]].itertuples(index=False, name=None)
+    table = dict(zip(keys, (row for _, row in of_trial.iterrows()), strict=True))
+    sizes = f"{len(trial.cells)} cells of {trial.cells['target'].nunique()} targets"
+    columns = ungrouped(("cells with a gain", "rule", "best cheap", "rule less cheap"))
+    blocks = []
+    for name in trial.scores:
+        rows = []
+        for question in QUESTIONS:
+            ours = table[question, RULE, name]
+            cheap = _named(table[question, ours["best_cheap"], name], ours["best_cheap"])
+            cells = (Cell(_yes(trial.cells[question])), _score(ours), cheap, _difference(ours))
+            rows.append((_claim(question), cells))
+        notes = (TRIAL_NOTES[trial.name], SUMMARY_NOTE, SCORE_NOTE)
+        title = f"{name} of the rule and of the best cheap predictor: {trial.name} ({sizes})"
+        blocks.append(Block(title, columns, tuple(rows), notes, corner="gain"))
+    return blocks
 
 
-def _verdict(row: pd.Series) -> str:
-    if row["than_cheap_low"] > 0:
-        return "better than"
-    return "worse than" if row["than_cheap_high"] < 0 else "not told apart from"
+def _claim(question: str) -> str:
+    opponent, comparison = question.split("_", 1)
+    return f"over {opponent}, {COMPARED[comparison]}"
 
 
-def _sizes(cells: pd.DataFrame) -> str:
-    return f"{len(cells)} cells of {cells['target'].nunique()} targets"
+def _named(row: pd.Series, name: str) -> Cell:
+    cell = _score(row)
+    return cell if cell.text == NOTHING else Cell(f"{name.replace('_', ' ')} {cell.text}")
+
+
+def _difference(row: pd.Series) -> Cell:
+    """Bold where the rule is better by its interval."""
+    if not np.isfinite(row["than_cheap"]):
+        return Cell(NOTHING)
+    low, high = row["than_cheap_low"], row["than_cheap_high"]
+    return Cell(f"{row['than_cheap']:+.2f} [{low:+.2f}, {high:+.2f}]", best=low > 0)
+
+
+def verdict(scores: pd.DataFrame) -> str:
+    """Is the rule better than what is cheap, in one sentence."""
+    ours = scores[(scores["predictor"] == RULE) & np.isfinite(scores["than_cheap"])]
+    better, worse = (
+        int((ours["than_cheap_low"] > 0).sum()),
+        int((ours["than_cheap_high"] < 0).sum()),
+    )
+    return (
+        f"of {len(ours)} comparisons of the rule with the best cheap predictor (chosen in "
+        f"hindsight, for each question, trial and score), the rule is better in {better}, worse in "
+        f"{worse}, and not told apart in {len(ours) - better - worse} (95% intervals over targets)"
+    )

@@ -9,14 +9,15 @@ import pandas as pd
 from matplotlib import style as mpl_style
 
 from benchmark.diagnostic.evidence.blocks import (
-    conclusions,
     gain_block,
     score_blocks,
     selector_block,
+    summary_blocks,
+    verdict,
 )
 from benchmark.diagnostic.evidence.cells import diagnoses_of, load_cells, require_alike
 from benchmark.diagnostic.evidence.figure import calibration_figure, gain_figure
-from benchmark.diagnostic.evidence.trials import Trial, scored, trials
+from benchmark.diagnostic.evidence.trials import NEW, TARGETS, THEMSELVES, Trial, scored, trials
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.rule import Rule
 from benchmark.errors import UserError
@@ -29,7 +30,7 @@ from benchmark.report.style import RC
 
 
 def write_evidence(folder: Path, rule: Rule) -> tuple[list[Path], list[Block], list[str]]:
-    """Score ``rule`` on the study in ``folder``; the files, tables and conclusions.
+    """Score ``rule`` on the study in ``folder``; the files, the first tables, the conclusions.
 
     Raises:
         UserError: the rule is not fitted; or as `load_cells` and `require_alike`.
@@ -42,8 +43,11 @@ def write_evidence(folder: Path, rule: Rule) -> tuple[list[Path], list[Block], l
     require_alike(records, results)
     found = trials(cells, rule)
     scores = pd.concat([scored(trial) for trial in found], ignore_index=True)
-    blocks = [gain_block(cells, rule), selector_block(cells), *score_blocks(scores, rule)]
-    lines = [*_costs(records), *conclusions(scores, found, rule)]
+    summaries = {trial.name: summary_blocks(scores, trial) for trial in found}
+    first = [gain_block(cells, rule), *summaries.get(NEW, summaries[TARGETS])]
+    every = [block for some in summaries.values() for block in some]
+    blocks = [first[0], *every, selector_block(cells), *score_blocks(scores, rule)]
+    lines = [verdict(scores), *_costs(records)]
     place = folder / "evidence"
     files = {
         place / "cells.csv": cells.to_csv(index=False, lineterminator="\n"),
@@ -52,7 +56,7 @@ def write_evidence(folder: Path, rule: Rule) -> tuple[list[Path], list[Block], l
     }
     for file, text in files.items():
         write_atomically(file, text)
-    return [*files, *_figures(place, found)], blocks, lines
+    return [*files, *_figures(place, found)], first, lines
 
 
 def _document(study: str, rule: Rule, lines: list[str], blocks: list[Block]) -> str:
@@ -74,6 +78,8 @@ def _figures(place: Path, found: list[Trial]) -> list[Path]:
     files = []
     with mpl_style.context(["default", RC]):
         for trial in found:
+            if trial.name == THEMSELVES:
+                continue
             name = trial.name.replace(" ", "-")
             files += publish(gain_figure(trial), place, f"gains-{name}")
             files += publish(calibration_figure(trial), place, f"calibration-{name}")

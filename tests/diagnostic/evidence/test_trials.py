@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from benchmark.diagnostic.cheap import CHEAP
-from benchmark.diagnostic.evidence.blocks import conclusions, gain_block, score_blocks
+from benchmark.diagnostic.evidence.blocks import (
+    gain_block,
+    score_blocks,
+    summary_blocks,
+    verdict,
+)
 from benchmark.diagnostic.evidence.fitting import candidate_features
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.evidence.prediction import compare_candidates, fit, predict_left_out
@@ -16,6 +22,7 @@ from benchmark.diagnostic.evidence.trials import (
     CORPORA,
     NEW,
     TARGETS,
+    THEMSELVES,
     Trial,
     scored,
     trials,
@@ -109,8 +116,8 @@ def test_a_corpus_is_left_out_whole(cells: pd.DataFrame) -> None:
 def test_trials_score_what_tells_above_what_does_not(
     cells: pd.DataFrame, found: list[Trial], scores: pd.DataFrame
 ) -> None:
-    assert [trial.name for trial in found] == [TARGETS, CORPORA, NEW]
-    assert set(found[-1].cells["target"]) == {"t5", "t6", "t7"}
+    assert [trial.name for trial in found] == [TARGETS, CORPORA, NEW, THEMSELVES]
+    assert set(found[-2].cells["target"]) == {"t5", "t6", "t7"}
     table = scores.set_index(["trial", "question", "predictor", "score"])["value"]
     for trial in (TARGETS, CORPORA):
         assert table[trial, QUESTIONS[0], "rule", "Spearman"] > 0.8
@@ -119,22 +126,26 @@ def test_trials_score_what_tells_above_what_does_not(
         assert table[trial, QUESTIONS[0], ALWAYS_YES, "accuracy"] == pytest.approx(yes)
         rule_score = table[trial, QUESTIONS[0], "rule", "log loss"]
         assert rule_score < table[trial, QUESTIONS[0], "base rate", "log loss"]
+    expected = spearmanr(cells["loss_gap"], cells[QUESTIONS[0]]).statistic
+    assert table[THEMSELVES, QUESTIONS[0], "loss_gap", "Spearman"] == pytest.approx(expected)
     assert "persistence" not in set(scores["predictor"])
 
 
 def test_without_new_targets_there_is_no_trial_on_them(cells: pd.DataFrame) -> None:
     rule = rule_of(cells, list(cells["target"].unique()))
-    assert [trial.name for trial in trials(cells, rule)] == [TARGETS, CORPORA]
+    assert [trial.name for trial in trials(cells, rule)] == [TARGETS, CORPORA, THEMSELVES]
 
 
 def test_tables_and_sentences_say_who_is_better(
     cells: pd.DataFrame, rule: Rule, found: list[Trial], scores: pd.DataFrame
 ) -> None:
-    sentences = conclusions(scores, found, rule)
-    spearman = [line for line in sentences if "Spearman" in line and TARGETS in line]
-    assert len(spearman) == len(QUESTIONS)
-    assert "better than loss gap, the best cheap predictor in hindsight" in spearman[0]
-    assert f"({len(cells)} cells of {TARGET_COUNT} targets)" in spearman[0]
+    block = summary_blocks(scores, found[0])[-1]
+    assert f"({len(cells)} cells of {TARGET_COUNT} targets)" in block.title
+    spearman = dict(zip(block.head[1:], block.rows[0][1], strict=True))
+    assert spearman["best cheap"].text.startswith("loss gap 0.")
+    assert spearman["rule less cheap"].best
+    assert "the rule is better in" in verdict(scores)
+    assert "better in 0" not in verdict(scores)
     names = [name for name, _ in gain_block(cells, rule).rows]
     assert names == [*(f"t{n}" for n in range(5)), "t5 (new)", "t6 (new)", "t7 (new)", "all"]
-    assert len(score_blocks(scores, rule)) == 3 * len(QUESTIONS)
+    assert len(score_blocks(scores, rule)) == 4 * len(QUESTIONS)
