@@ -88,13 +88,15 @@ def load_results(results: Path) -> StudyResults:
             f"has ended yet: nothing to report; run it first: adaptbench run {index.study.study}"
         )
     stages = study_frame(results, records).reindex(columns=list(STAGE_TYPES)).dropna(subset="stage")
-    measured = metrics_frame(results, records)
+    found = metrics_frame(results, records)
+    columns = dict.fromkeys([*METRIC_TYPES, *found.columns])
+    measured = found.reindex(columns=list(columns)).astype(METRIC_TYPES)
     return StudyResults(
         study=index.study,
         records=records,
         planned=_planned_runs(index.study, index.runs, records),
         stages=stages.astype(STAGE_TYPES).reset_index(drop=True),
-        metrics=measured.reindex(columns=list(METRIC_TYPES)).astype(METRIC_TYPES),
+        metrics=measured[list(METRIC_TYPES)],
         measured=measured,
     )
 

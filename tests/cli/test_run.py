@@ -43,7 +43,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
 
 def long_study(content: dict[str, Any]) -> dict[str, Any]:
     """One run of some seconds, with many checkpoints."""
-    training = content["training"] | {"steps": 600, "evaluate_every": 20}
+    training = content["training"] | {"steps": 1500, "evaluate_every": 50}
     return content | {"training": training, "methods": ["pretraining"]}
 
 

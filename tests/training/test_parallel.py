@@ -210,10 +210,11 @@ def numbers(found: Figures) -> dict[str, float]:
     """Every figure of the evaluations and results, but for the FLOPs."""
     lines = [*found["metrics"], *found["results"], *(r["cost"] for r in found["results"])]
     return {
-        f"{number} {name}": value
+        f"{number} {name} {place}": each
         for number, line in enumerate(lines)
         for name, value in line.items()
         if name not in {"flops", "stage", "rule", "cost", "parts"}
+        for place, each in enumerate(value if isinstance(value, list) else [value])
     }
 
 
