@@ -36,7 +36,7 @@ from benchmark.cli_shared import (
     results_of,
     say,
     show_report,
-    write_report,
+    tabulate,
 )
 from benchmark.cli_tune import tune
 from benchmark.errors import UserError, unknown
@@ -117,9 +117,8 @@ def run(
 
 @app.command()
 def table(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
-    """Print a study's table and write its tables and figures from the records."""
-    folder = results_of(study, results)
-    write_report(folder)
+    """Print a study's table and write its tables from the records."""
+    tabulate(results_of(study, results))
 
 
 @app.command()

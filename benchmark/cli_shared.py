@@ -123,7 +123,11 @@ def results_of(study: str, results: Path) -> Path:
 def show_report(outcome: Outcome, results: Path) -> None:
     """Print the table; tables and figures are written again if a record is newer."""
     if outcome.found or outcome.done or outcome.failed:
-        (write_report if _is_stale(results) else _print_table)(results)
+        if _is_stale(results):
+            tabulate(results)
+            draw(results)
+        else:
+            _print_table(results)
 
 
 def conclude(outcome: Outcome, results: Path) -> None:
@@ -152,15 +156,14 @@ def _is_stale(results: Path) -> bool:
     return max(records) > min(file.stat().st_mtime for file in written)
 
 
-def write_report(results: Path) -> None:
-    """Write a study's tables and figures, and print its table."""
+def tabulate(results: Path) -> None:
+    """Print a study's table and write its tables."""
     from benchmark.report.numbers import load_numbers
     from benchmark.report.tables import terminal_table, write_tables
 
     numbers = load_numbers(results)
     console.print(terminal_table(numbers))
     say("written: " + ", ".join(str(file) for file in write_tables(numbers, results)))
-    draw(results)
 
 
 def draw(results: Path, names: Iterable[str] = ()) -> None:
