@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,15 +19,27 @@ from benchmark.errors import UserError, unknown
 from benchmark.report.inputs import StudyResults, load_results
 
 
-def load_cells(folder: Path, targets: Sequence[str] = ()) -> pd.DataFrame:
-    """A row for each (model, target, seed) whose runs are done, of ``targets`` (none: all).
+@dataclass(frozen=True)
+class Evidence:
+    """A study's ``results``, the diagnoses of its cells (``records``), and both as ``cells``.
 
-    Columns: ``corpus`` (what the target's text is from; several targets may share it), those of
+    ``cells`` has a row for each (model, target, seed) whose runs are done, with the columns
+    ``corpus`` (what the target's text is from; several targets may share it), those of
     `gains.gains`, and the measures of the last checkpoint and the cheap predictors by their names
     (NaN where undefined).
+    """
+
+    results: StudyResults
+    records: tuple[DiagnosisRecord, ...]
+    cells: pd.DataFrame
+
+
+def load_evidence(folder: Path, targets: Sequence[str] = ()) -> Evidence:
+    """Read the results and diagnoses of ``targets`` (none: all).
 
     Raises:
-        UserError: there is no such target, nothing is done, or a cell was not diagnosed.
+        UserError: there is no such target, nothing is done, a cell was not diagnosed, or the
+            diagnoses differ in sizes or were made under another protocol than the runs.
     """
     results = load_results(folder)
     for name in targets:
@@ -37,15 +50,12 @@ def load_cells(folder: Path, targets: Sequence[str] = ()) -> pd.DataFrame:
         cells = cells[cells["target"].isin(targets)].reset_index(drop=True)
     if cells.empty:
         raise UserError(f"{folder}: no run of these targets is done: {', '.join(targets)}")
+    records = tuple(read_diagnosis(file) for file in _files(folder, cells))
+    _require_alike(records, results)
     corpora = {name: _corpus(target.source) for name, target in results.study.targets.items()}
     cells.insert(len(CELL), "corpus", cells["target"].map(corpora))
-    foretold = pd.DataFrame([_values(read_diagnosis(file)) for file in _files(folder, cells)])
-    return cells.merge(foretold, on=CELL, validate="one_to_one")
-
-
-def diagnoses_of(folder: Path, cells: pd.DataFrame) -> list[DiagnosisRecord]:
-    """The diagnosis of each cell."""
-    return [read_diagnosis(file) for file in _files(folder, cells)]
+    foretold = pd.DataFrame([_values(record) for record in records])
+    return Evidence(results, records, cells.merge(foretold, on=CELL, validate="one_to_one"))
 
 
 def _files(folder: Path, cells: pd.DataFrame) -> list[Path]:
@@ -76,7 +86,7 @@ def _corpus(source: AnySource) -> str:
     return json.dumps(source.model_dump(mode="json"), sort_keys=True)
 
 
-def require_alike(records: Sequence[DiagnosisRecord], results: StudyResults) -> None:
+def _require_alike(records: Sequence[DiagnosisRecord], results: StudyResults) -> None:
     """Refuse diagnoses that cannot stand side by side.
 
     Raises:

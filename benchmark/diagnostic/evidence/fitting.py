@@ -8,13 +8,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmark.diagnostic.evidence.cells import diagnoses_of, load_cells, require_alike
+from benchmark.diagnostic.evidence.cells import load_evidence
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.evidence.prediction import compare_candidates, fit
 from benchmark.diagnostic.rule import Fitted, Question, Rule, load_rule
 from benchmark.diagnostic.summary import MEASURES
 from benchmark.files import write_atomically
-from benchmark.report.inputs import load_results
 
 HEADER = """\
 # From the measures of a diagnosis' last checkpoint to probabilities and expected gains:
@@ -30,11 +29,10 @@ def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
     fewer do not bear more. The comparison of all measures is the second thing given.
 
     Raises:
-        UserError: see `load_cells` and `require_alike`.
+        UserError: see `load_evidence`.
     """
-    cells = load_cells(folder, targets)
-    records = diagnoses_of(folder, cells)
-    require_alike(records, load_results(folder))
+    evidence = load_evidence(folder, targets)
+    cells, records = evidence.cells, evidence.records
     candidates = candidate_features(cells)
     compared = compare_candidates(cells, candidates)
     features = compared["features"].iloc[0]

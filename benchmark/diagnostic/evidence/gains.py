@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.records import STAGES
 from benchmark.registry import find_method
 from benchmark.report.inputs import REFERENCE, StudyResults
-from benchmark.report.summary import budgets, training_metrics
+from benchmark.report.summary import affordable, budgets, training_metrics
 
 PAIR = ["model", "target"]
 CELL = [*PAIR, "seed"]
@@ -103,13 +103,10 @@ def _losses(results: StudyResults) -> pd.DataFrame:
 
 def _at_equal_cost(results: StudyResults) -> pd.DataFrame:
     training = training_metrics(results.metrics, results.stages)
-    known = training.merge(budgets(training, REFERENCE).reset_index(), on=PAIR)
-    allowed = known[known["flops"] <= known["budget"]].sort_values("step", kind="stable")
-    last = allowed.groupby([*CELL, "method"], sort=False).tail(1)
-    every = known[[*CELL, "method"]].drop_duplicates()
-    reached = every.merge(last, on=[*CELL, "method"], how="left").rename(
-        columns={"method": "label"}
-    )
+    last = affordable(training, budgets(training, REFERENCE))
+    every = training[[*CELL, "method"]].drop_duplicates()
+    reached = every.merge(last, on=[*CELL, "method"], how="left")
+    reached = reached.rename(columns={"method": "label"})
     return reached.assign(comparison=EQUAL_COST, loss=reached["valid_loss"])
 
 

@@ -15,7 +15,7 @@ from benchmark.diagnostic.evidence.blocks import (
     summary_blocks,
     verdict,
 )
-from benchmark.diagnostic.evidence.cells import diagnoses_of, load_cells, require_alike
+from benchmark.diagnostic.evidence.cells import load_evidence
 from benchmark.diagnostic.evidence.figure import calibration_figure, gain_figure
 from benchmark.diagnostic.evidence.trials import NEW, TARGETS, THEMSELVES, Trial, scored, trials
 from benchmark.diagnostic.records import DiagnosisRecord
@@ -24,7 +24,6 @@ from benchmark.errors import UserError
 from benchmark.files import write_atomically
 from benchmark.report.blocks import Block
 from benchmark.report.figures import publish
-from benchmark.report.inputs import load_results
 from benchmark.report.rendering import markdown, markdown_list
 from benchmark.report.style import RC
 
@@ -33,26 +32,24 @@ def write_evidence(folder: Path, rule: Rule) -> tuple[list[Path], list[Block], l
     """Score ``rule`` on the study in ``folder``; the files, the first tables, the conclusions.
 
     Raises:
-        UserError: the rule is not fitted; or as `load_cells` and `require_alike`.
+        UserError: the rule is not fitted; or as `load_evidence`.
     """
     if rule.fitted_on is None:
         raise UserError("--rule: not fitted yet, so there is nothing to score: adaptbench rule fit")
-    cells = load_cells(folder)
-    records = diagnoses_of(folder, cells)
-    results = load_results(folder)
-    require_alike(records, results)
+    evidence = load_evidence(folder)
+    cells = evidence.cells
     found = trials(cells, rule)
     scores = pd.concat([scored(trial) for trial in found], ignore_index=True)
     summaries = {trial.name: summary_blocks(scores, trial) for trial in found}
     first = [gain_block(cells, rule), *summaries.get(NEW, summaries[TARGETS])]
     every = [block for some in summaries.values() for block in some]
     blocks = [first[0], *every, selector_block(cells), *score_blocks(scores, rule)]
-    lines = [verdict(scores), *_costs(records)]
+    lines = [verdict(scores), *_costs(evidence.records)]
     place = folder / "evidence"
     files = {
         place / "cells.csv": cells.to_csv(index=False, lineterminator="\n"),
         place / "scores.csv": scores.to_csv(index=False, lineterminator="\n"),
-        place / "README.md": _document(results.study.study, rule, lines, blocks),
+        place / "README.md": _document(evidence.results.study.study, rule, lines, blocks),
     }
     for file, text in files.items():
         write_atomically(file, text)
