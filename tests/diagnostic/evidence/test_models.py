@@ -29,7 +29,7 @@ def test_logistic_against_scikit_learn() -> None:
 
 
 def test_logistic_is_at_the_top_of_its_posterior() -> None:
-    weights = RNG.random(60)
+    weights = np.random.default_rng(1).random(60)
     model = fit_logistic(NAMES, X, YES, weights)
     centre = np.average(X, axis=0, weights=weights)
     spread = np.sqrt(np.average((X - centre) ** 2, axis=0, weights=weights))
@@ -53,7 +53,7 @@ def test_votes_count_like_copies() -> None:
 
 
 def test_linear_against_scikit_learn() -> None:
-    values = 0.1 + X @ [0.4, 0.02] + RNG.normal(size=60) * 0.01
+    values = 0.1 + X @ [0.4, 0.02] + np.random.default_rng(2).normal(size=60) * 0.01
     ours = fit_linear(NAMES, X, values, np.ones(60))
     z = (X - X.mean(axis=0)) / X.std(axis=0)
     assert evaluate(ours, X) == pytest.approx(Ridge(alpha=1.0).fit(z, values).predict(z))
