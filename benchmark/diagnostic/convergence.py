@@ -23,7 +23,7 @@ from benchmark.diagnostic.probe import Alignments
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.summary import Observed, measure, plain_draw
 from benchmark.randomness import generator
-from benchmark.report.figures import publish
+from benchmark.report.picture import publish
 from benchmark.report.style import COLOURS, GREY, RC
 
 SHOWN = {

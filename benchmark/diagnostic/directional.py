@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from benchmark.diagnostic.settings import Mode
 from benchmark.influence import Direction, dot, influence, parameters_of, step_along
 from benchmark.models import token_counts
 
-Mode = Literal["forward mode", "central differences"]
 RELATIVE_STEP = 1e-5
 """Length of a central difference's step over that of the parameters.
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from benchmark.auxiliary import twin
 from benchmark.diagnostic.alignment import with_displacement
-from benchmark.diagnostic.directional import Mode, along
+from benchmark.diagnostic.directional import along
 from benchmark.diagnostic.measures import Array
-from benchmark.diagnostic.settings import Normalisation
+from benchmark.diagnostic.settings import Mode, Normalisation
 from benchmark.errors import UserError
 from benchmark.influence import Direction, dot, parameters_of, step_along
 from benchmark.models import token_share

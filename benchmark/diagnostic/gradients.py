@@ -8,17 +8,16 @@ every inner product with every batch, and the norms, which a pass per direction 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from benchmark.diagnostic.settings import How
 from benchmark.influence import Direction, gradient, parameters_of
 from benchmark.models import token_counts, token_share
 
-How = Literal["vmap", "one by one"]
 CHUNK_FLOATS = 2**24
 """Numbers held by one chunk of the vectorised pass."""
 

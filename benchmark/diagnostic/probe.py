@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.diagnostic.alignment import cosines, one_sided
-from benchmark.diagnostic.gradients import How, RowGradients, row_gradients
+from benchmark.diagnostic.gradients import RowGradients, row_gradients
 from benchmark.diagnostic.measures import Array
-from benchmark.diagnostic.settings import Normalisation, Settings
+from benchmark.diagnostic.settings import How, Normalisation, Settings
 from benchmark.errors import UserError
 from benchmark.randomness import generator
 

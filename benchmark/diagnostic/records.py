@@ -8,9 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.diagnostic.directional import Mode
-from benchmark.diagnostic.gradients import How
-from benchmark.diagnostic.settings import Settings
+from benchmark.diagnostic.settings import How, Mode, Settings
 from benchmark.errors import UserError
 from benchmark.files import write_atomically
 from benchmark.records import Cost, Environment

@@ -12,6 +12,10 @@ from benchmark.errors import UserError
 
 Count = Annotated[int, Field(gt=0)]
 Normalisation = Literal["cosine", "reference"]
+How = Literal["vmap", "one by one"]
+"""How gradients of single rows were computed."""
+Mode = Literal["forward mode", "central differences"]
+"""How derivatives along a direction were computed."""
 FEWEST_BATCHES = 4
 AFFORDABLE = 0.05
 """Share of the FLOPs of a run that a diagnosis may cost."""

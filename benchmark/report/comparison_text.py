@@ -15,8 +15,8 @@ from benchmark.files import write_atomically
 from benchmark.report.blocks import STAGE_NAMES
 from benchmark.report.comparison import LEVEL, TESTABLE, Comparison, StageComparison, pair_name
 from benchmark.report.comparison_figure import comparison_figure
-from benchmark.report.figures import publish
 from benchmark.report.inputs import StudyResults
+from benchmark.report.picture import publish
 from benchmark.report.rules import equal_steps_rule
 from benchmark.report.style import RC
 

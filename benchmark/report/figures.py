@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
 
 from benchmark.errors import unknown
-from benchmark.files import replacing
+from benchmark.forked import fork_map
 from benchmark.report.cost_figure import cost_figure
 from benchmark.report.curves_figure import curves_figure
 from benchmark.report.final_figure import final_figure
 from benchmark.report.inputs import StudyResults, load_results
 from benchmark.report.overlap_figure import overlap_figure
 from benchmark.report.panels import LeftOutError
+from benchmark.report.picture import FORMATS, encode, write
 from benchmark.report.profiles_figure import profiles_figure
 from benchmark.report.selection_figure import selection_figure
 from benchmark.report.style import RC
@@ -27,50 +28,58 @@ FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
     "final": final_figure,
     "curves": curves_figure,
     "cost": cost_figure,
-    "profiles": profiles_figure,
-    "selection": selection_figure,
     "overlap": overlap_figure,
+    "selection": selection_figure,
+    "profiles": profiles_figure,
     "weights": weights_figure,
 }
+"""As they are shown and begun; those that take longest, with many runs, not last."""
 CAPTIONS = {
     "final": "Test loss of every seed, as trained and after fine-tuning.",
     "curves": "Valid loss against steps and against FLOPs.",
     "cost": "Test loss against everything that a method cost, and the best for each cost.",
-    "profiles": "On how many targets each method is within a factor of the best.",
-    "selection": "What each method trained on: shares of the provenance domains over training.",
     "overlap": "How much of what two methods trained on is the same rows.",
+    "selection": "What each method trained on: shares of the provenance domains over training.",
+    "profiles": "On how many targets each method is within a factor of the best.",
     "weights": "Domain weights: those that a proxy was trained with, and the mixture found.",
-}
-# Without what would differ from one making to the next, or from one machine to the next.
-FORMATS: dict[str, dict[str, Any]] = {
-    "png": {"metadata": {"Software": None}},
-    "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
 }
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The figures of a study by name, and why it lacks the others."""
+class Pictures:
+    """The figures of a study by name, as files' contents by format; why it lacks the others."""
 
-    figures: dict[str, Figure]
+    made: dict[str, dict[str, bytes]]
     left_out: dict[str, str]
 
 
-def draw_figures(results: StudyResults, names: Iterable[str] = ()) -> Drawn:
-    """Draw the figures of these names, all by default; call it inside the style.
+def make_pictures(
+    results: StudyResults, names: Iterable[str] = (), formats: Iterable[str] = FORMATS
+) -> Pictures:
+    """Draw the figures of these names, all by default, on all cores.
 
     Raises:
         UserError: there is no figure of a name.
     """
-    drawn = Drawn({}, {})
-    for name in names or FIGURES:
+    asked = list(names) or list(FIGURES)
+    for name in asked:
         if name not in FIGURES:
             raise unknown("figure", name, FIGURES, at="--figure: ")
+    made = fork_map(partial(_make, results, tuple(formats)), asked)
+    by_name = dict(zip(asked, made, strict=True))
+    return Pictures(
+        {name: contents for name, contents in by_name.items() if isinstance(contents, dict)},
+        {name: reason for name, reason in by_name.items() if isinstance(reason, str)},
+    )
+
+
+def _make(results: StudyResults, formats: tuple[str, ...], name: str) -> dict[str, bytes] | str:
+    """A figure's contents by format, or why the records do not allow it."""
+    with mpl_style.context(["default", RC]):
         try:
-            drawn.figures[name] = FIGURES[name](results)
+            return encode(FIGURES[name](results), formats)
         except LeftOutError as error:
-            drawn.left_out[name] = str(error)
-    return drawn
+            return str(error)
 
 
 def write_figures(results: Path, names: Iterable[str] = ()) -> tuple[list[Path], list[str]]:
@@ -82,31 +91,8 @@ def write_figures(results: Path, names: Iterable[str] = ()) -> tuple[list[Path],
         UserError: no run of the study has ended, there is no figure of a name, or the folder
             cannot be written.
     """
-    study_results = load_results(results)
-    with mpl_style.context(["default", RC]):
-        drawn = draw_figures(study_results, names)
-        files = [
-            file
-            for name, figure in drawn.figures.items()
-            for file in publish(figure, results, name)
-        ]
-    return files, [f"figure {name} left out: {why}" for name, why in drawn.left_out.items()]
-
-
-def publish(figure: Figure, results: Path, name: str) -> list[Path]:
-    """Save a figure as PNG and PDF under ``results/figures``."""
-    files = []
-    for ending in FORMATS:
-        files.append(results / "figures" / f"{name}.{ending}")
-        with replacing(files[-1]) as stream:
-            save(figure, stream, ending)
-    return files
-
-
-def save(figure: Figure, stream: BinaryIO, ending: str) -> None:
-    """Write a figure as ``png`` or ``pdf``; its layout is found once, for all formats."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-    figure.savefig(stream, format=ending, **FORMATS[ending])
+    pictures = make_pictures(load_results(results), names)
+    files = [
+        file for name, contents in pictures.made.items() for file in write(contents, results, name)
+    ]
+    return files, [f"figure {name} left out: {why}" for name, why in pictures.left_out.items()]

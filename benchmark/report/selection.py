@@ -14,7 +14,7 @@ from rich.table import Table
 from benchmark.errors import unknown
 from benchmark.files import write_atomically
 from benchmark.records import RunRecord, load_records, metrics_frame, read_index
-from benchmark.report.figures import publish
+from benchmark.report.picture import publish
 from benchmark.report.style import GREY, RC, Style, method_styles
 
 RUN = ["model", "target", "method", "seed"]

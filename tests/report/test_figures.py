@@ -16,8 +16,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from benchmark.errors import UserError
-from benchmark.report.figures import FIGURES, draw_figures, write_figures
+from benchmark.report.figures import FIGURES, write_figures
 from benchmark.report.inputs import load_results
+from benchmark.report.panels import LeftOutError
 from benchmark.report.style import KNOWN_METHODS, RC, method_styles, upper_limit
 
 Build = Callable[..., Path]
@@ -54,10 +55,12 @@ LEFT_OUT: dict[str, set[str]] = {
 def drawn(name: str, results: Path) -> Figure | None:
     """A figure, laid out; None if the records do not allow it."""
     with matplotlib.style.context(["default", RC]):
-        figure = draw_figures(load_results(results), [name]).figures.get(name)
-        if figure is not None:
-            FigureCanvasAgg(figure).draw()
-    return figure
+        try:
+            figure = FIGURES[name](load_results(results))
+        except LeftOutError:
+            return None
+        FigureCanvasAgg(figure).draw()
+        return figure
 
 
 def visible_texts(figure: Figure) -> Iterator[tuple[Text, Bbox]]:

@@ -23,7 +23,7 @@ from benchmark.diagnostic.rule import Rule
 from benchmark.errors import UserError
 from benchmark.files import write_atomically
 from benchmark.report.blocks import Block
-from benchmark.report.figures import publish
+from benchmark.report.picture import publish
 from benchmark.report.rendering import markdown, markdown_list
 from benchmark.report.style import RC
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from matplotlib import style as mpl_style
-
 from benchmark.files import write_atomically
-from benchmark.report.figures import CAPTIONS, FIGURES, Drawn, draw_figures, save
+from benchmark.report.figures import CAPTIONS, FIGURES, Pictures, make_pictures
 from benchmark.report.html.diagnosis import diagnosis_grids
 from benchmark.report.html.protocol import protocol_grids
 from benchmark.report.html.runs import environments_grid, runs_grid, status_counts
@@ -19,7 +16,6 @@ from benchmark.report.html.templates import fill
 from benchmark.report.inputs import StudyResults, load_results
 from benchmark.report.numbers import make_numbers
 from benchmark.report.rules import footnotes, general_rules
-from benchmark.report.style import RC
 
 
 @dataclass(frozen=True)
@@ -42,10 +38,8 @@ def write_report(folder: Path) -> Path:
     """
     results = load_results(folder)
     file = folder / "report.html"
-    with mpl_style.context(["default", RC]):
-        drawn = draw_figures(results)
-        pictures = _pictures(drawn, folder)
-    write_atomically(file, _render(results, pictures, drawn.left_out, folder))
+    made = make_pictures(results, formats=["png"])
+    write_atomically(file, _render(results, _shown(made, folder), made.left_out, folder))
     return file
 
 
@@ -69,12 +63,8 @@ def _render(
     )
 
 
-def _pictures(drawn: Drawn, folder: Path) -> list[Picture]:
-    pictures = []
-    for name, figure in drawn.figures.items():
-        stream = BytesIO()
-        save(figure, stream, "png")
-        pictures.append(_picture(name, CAPTIONS[name], stream.getvalue()))
+def _shown(made: Pictures, folder: Path) -> list[Picture]:
+    pictures = [_picture(name, CAPTIONS[name], file["png"]) for name, file in made.made.items()]
     others = sorted(f for f in (folder / "figures").glob("*.png") if f.stem not in FIGURES)
     stale = "as it was last drawn"
     return pictures + [_picture(f.stem, f"{f.stem}, {stale}.", f.read_bytes()) for f in others]

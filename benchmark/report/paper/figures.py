@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.figures import publish
 from benchmark.report.panels import legend_below, method_handle, panel_grid
 from benchmark.report.paper.numbers import SECONDS_AN_HOUR
 from benchmark.report.paper.reference import Reference
+from benchmark.report.picture import publish
 from benchmark.report.style import GREY, RC, Style, method_styles
 
 COLUMNS = 5
