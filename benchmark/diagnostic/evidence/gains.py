@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -63,9 +63,10 @@ def gains(results: StudyResults) -> pd.DataFrame:
 def _in_order(cells: pd.DataFrame, results: StudyResults) -> pd.DataFrame:
     """Models, targets and seeds as the study lists them."""
     study = results.study
+    listed: list[Iterable[object]] = [study.models, study.targets, study.seeds]
     places = {
-        name: {value: place for place, value in enumerate(listed)}
-        for name, listed in zip(CELL, (study.models, study.targets, study.seeds), strict=True)
+        name: {value: place for place, value in enumerate(values)}
+        for name, values in zip(CELL, listed, strict=True)
     }
     return cells.sort_values(CELL, key=lambda c: c.map(places[str(c.name)]), ignore_index=True)
 
