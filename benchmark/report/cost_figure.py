@@ -12,11 +12,14 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.records import STAGES
 from benchmark.report.inputs import StudyResults
 from benchmark.report.panels import (
+    RANGE_ALPHA,
+    SEEDS_ONE_BY_ONE,
     draw_points,
     legend_below,
     method_handle,
     of_pair,
     panel_grid,
+    range_handles,
     say_beyond,
     say_empty,
     stage_handles,
@@ -40,7 +43,9 @@ POOLED = [*COSTS, "test_loss"]
 
 
 def cost_figure(results: StudyResults) -> Figure:
-    """Two panels for each (model, target): every seed a point, and the front of the best means.
+    """Two panels for each (model, target): the runs, and the front of the best means.
+
+    A point for each seed; with more than `SEEDS_ONE_BY_ONE`, one of their mean, on their range.
 
     Where there are several, two panels of all come first: the mean of each method's loss and cost
     over those of the reference as trained.
@@ -68,7 +73,7 @@ def cost_figure(results: StudyResults) -> Figure:
     shown = in_order(styles, results.stages["method"])
     methods = [method_handle(name, styles[name], line=False) for name in shown]
     front = Line2D([], [], color=GREY, linestyle=":", label="best for its cost (means)")
-    legend_below(figure, [*methods, *stage_handles(), front])
+    legend_below(figure, [*methods, *stage_handles(), *range_handles(results), front])
     return figure
 
 
@@ -103,7 +108,14 @@ def _draw_pooled(
 
 def _draw_panel(axes: Axes, runs: pd.DataFrame, cost: str, styles: dict[str, Style]) -> None:
     for (method, stage), points in runs.groupby(["method", "stage"], sort=False):
-        draw_points(axes, points[cost], points["test_loss"], str(stage), styles[str(method)])
+        style, losses = styles[str(method)], points["test_loss"]
+        if len(points) <= SEEDS_ONE_BY_ONE:
+            draw_points(axes, points[cost], losses, str(stage), style)
+            continue
+        middle = points[cost].mean()
+        extent = Line2D([middle, middle], [losses.min(), losses.max()], color=style.colour)
+        axes.add_line(extent).set(linewidth=5, alpha=RANGE_ALPHA, solid_capstyle="butt")
+        draw_points(axes, [middle], [losses.mean()], str(stage), style)
     front = pareto_front(runs.assign(flops=runs[cost]))
     x, y = front["flops"].to_numpy(), front["test_loss"].to_numpy()
     axes.step(x, y, where="post", color=GREY, linestyle=":", linewidth=1.2, zorder=1)

@@ -11,11 +11,14 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.records import STAGES
 from benchmark.report.inputs import StudyResults
 from benchmark.report.panels import (
+    RANGE_ALPHA,
+    SEEDS_ONE_BY_ONE,
     joined,
     legend_below,
     method_handle,
     of_pair,
     panel_grid,
+    range_handles,
     say_empty,
     title_panel,
 )
@@ -35,7 +38,10 @@ MARKERS_A_CURVE = 6
 
 
 def curves_figure(results: StudyResults) -> Figure:
-    """Two panels for each (model, target); a curve for each seed, as trained only."""
+    """Two panels for each (model, target), as trained only.
+
+    A curve for each seed; with more than `SEEDS_ONE_BY_ONE`, one of their mean, in their range.
+    """
     styles = method_styles(results.methods)
     training = results.metrics[results.metrics["stage"] == STAGES[0]]
     pairs = results.pairs
@@ -64,7 +70,7 @@ def curves_figure(results: StudyResults) -> Figure:
     ]
     budget_line = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
     budget_line.set_label("budget at equal cost")
-    legend_below(figure, [*handles, budget_line])
+    legend_below(figure, [*handles, *range_handles(results), budget_line])
     return figure
 
 
@@ -72,6 +78,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, x: str, styles: dict[str, Sty
     for method, runs in curves.groupby("method", sort=False):
         style = styles[str(method)]
         every = [run for _, run in runs.groupby("seed", sort=False)]
+        if len(every) > SEEDS_ONE_BY_ONE:
+            every = [_draw_range(axes, runs, x, style)]
         x_values, y_values = (joined(run[name] for run in every) for name in (x, "valid_loss"))
         line = Line2D(x_values, y_values, linewidth=1.1, markersize=3.5)
         line.set(color=style.colour, linestyle=style.line, marker=style.marker)
@@ -80,6 +88,16 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, x: str, styles: dict[str, Sty
     axes.autoscale_view()
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def _draw_range(axes: Axes, runs: pd.DataFrame, x: str, style: Style) -> pd.DataFrame:
+    """Shade between the lowest and the highest seed; gives the means of those at each step."""
+    by_step = runs.groupby(runs["step"].rename("at"))
+    means, losses = by_step[[x, "valid_loss"]].mean(), by_step["valid_loss"]
+    axes.fill_between(
+        means[x], losses.min(), losses.max(), color=style.colour, alpha=RANGE_ALPHA, linewidth=0
+    )
+    return means
 
 
 def _draw_budget(axes: Axes, flops: float) -> None:

@@ -17,6 +17,9 @@ from benchmark.report.inputs import StudyResults
 from benchmark.report.style import GREY, Style, wrapped
 
 NAMES_IN_A_NOTE = 2
+SEEDS_ONE_BY_ONE = 3
+"""With more, a figure of curves or of costs shows their mean and range."""
+RANGE_ALPHA = 0.15
 
 
 class LeftOutError(Exception):
@@ -118,6 +121,14 @@ def method_handle(name: str, style: Style, line: bool) -> Line2D:
         marker=style.marker,
         linestyle=style.line if line else "none",
     )
+
+
+def range_handles(results: StudyResults) -> list[Line2D]:
+    """Legend entry of the range of the seeds, if they are not shown one by one."""
+    if len(results.study.seeds) <= SEEDS_ONE_BY_ONE:
+        return []
+    label = "range of the seeds, around their mean"
+    return [Line2D([], [], label=label, color=GREY, linewidth=7, alpha=RANGE_ALPHA)]
 
 
 def stage_handles() -> list[Line2D]:

@@ -31,6 +31,11 @@ CASES: dict[str, dict[str, Any]] = {
         "failed": [("awsdocs", "dds", seed) for seed in (0, 1, 2)],
         "pending": [("gutenberg", "random", 1)],
     },
+    "five seeds, failed and pending": {
+        "seeds": range(5),
+        "failed": [("awsdocs", "dds", seed) for seed in (0, 1, 2)],
+        "pending": [("gutenberg", "random", 1)],
+    },
     "twelve methods and long names": {
         "methods": TWELVE,
         "targets": ("awsdocs", "a_target_with_quite_a_long_name_of_its_own_v2", "law"),
@@ -46,6 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
 LEFT_OUT: dict[str, set[str]] = {
     "one seed": {"weights"},
     "three seeds, failed and pending": {"weights"},
+    "five seeds, failed and pending": {"weights"},
     "twelve methods and long names": set(),
     "one run": {"profiles", "overlap", "weights"},
     "all failed": {"profiles", "overlap", "weights"},
