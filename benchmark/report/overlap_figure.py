@@ -60,9 +60,10 @@ def overlap_figure(results: StudyResults) -> Figure:
 
 
 def _draw_matrix(axes: Axes, overlaps: Overlaps) -> None:
-    count = len(overlaps.methods)
-    below = np.tri(count, k=-1, dtype=bool)
-    shown = np.where(below, overlaps.whole, np.nan)
+    """Every two methods once: rows from the second method on, columns up to the last but one."""
+    count = len(overlaps.methods) - 1
+    below = np.tri(count, dtype=bool)
+    shown = np.where(below, overlaps.whole[1:, :-1], np.nan)
     top = max(float(np.nanmax(shown, initial=0.0)), 0.01)
     axes.imshow(shown, cmap=SHADES, vmin=0, vmax=1.3 * top, aspect="auto")
     for row, column in zip(*np.nonzero(below & np.isfinite(shown)), strict=True):
@@ -71,13 +72,13 @@ def _draw_matrix(axes: Axes, overlaps: Overlaps) -> None:
         text = f"{100 * share:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     names = [wrapped(name, 20) for name in overlaps.methods]
-    axes.set_xticks(range(count), names, rotation=90, fontsize=8)
-    axes.set_yticks(range(count), names, fontsize=8)
+    axes.set_xticks(range(count), names[:-1], rotation=90, fontsize=8)
+    axes.set_yticks(range(count), names[1:], fontsize=8)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     axes.set_title("rows that both trained on (% of those\nthat either did)", loc="left")
-    error = 100 * float(np.nanmax(np.where(below, overlaps.errors, np.nan)))
+    error = 100 * float(np.nanmax(np.where(below, overlaps.errors[1:, :-1], np.nan)))
     axes.set_xlabel(f"standard error of the estimate: up to {error:.1f} points", fontsize=8)
 
 
