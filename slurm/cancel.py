@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 
 from benchmark.errors import UserError
 from slurm.attempts import Attempts, AttemptState
@@ -17,7 +16,6 @@ from slurm.submissions import Submission
 from slurm.sweep import Sweep
 
 SECONDS_TO_END = 60.0
-SECONDS_TO_REPEAT = 10.0
 
 
 def cancel(sweep: Sweep) -> list[RunStatus]:
@@ -58,20 +56,13 @@ def _end_jobs(submission: Submission, queue: Queue) -> None:
     elif submission.profile.executor == "local":
         for job in alive:
             # submitit's controller ends its tasks with INT, and then with KILL.
-            with suppress(ProcessLookupError):
-                os.kill(int(job), signal.SIGINT)
+            os.kill(int(job), signal.SIGINT)
 
 
-def _wait_for_end(submissions: Sequence[Submission]) -> None:
-    """Asks again from time to time: a busy machine's job may miss a signal as it starts a task."""
-    local = [each for each in submissions if each.profile.executor == "local"]
-    deadline, repeat = time.monotonic() + SECONDS_TO_END, time.monotonic() + SECONDS_TO_REPEAT
+def _wait_for_end(submissions: Iterable[Submission]) -> None:
+    deadline = time.monotonic() + SECONDS_TO_END
     jobs = {job for submission in submissions for job in submission.jobs.values()}
-    while alive := jobs & (queue := ask(submissions)).states.keys():
-        if time.monotonic() > repeat:
-            repeat += SECONDS_TO_REPEAT
-            for submission in local:
-                _end_jobs(submission, queue)
+    while alive := jobs & ask(submissions).states.keys():
         if time.monotonic() > deadline:
             raise UserError(f"{len(alive)} jobs have not ended, among them {sorted(alive)[0]}")
         time.sleep(0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -195,7 +196,7 @@ class _Submitter:
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
-        """Local jobs outlive this command and must not hold its output open."""
+        """Local jobs outlive this command, must not hold its output open, and must hear INT."""
         if self.submission.profile.executor != "local":
             yield
             return
@@ -204,9 +205,12 @@ class _Submitter:
             sys.stdout.flush()
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
+        # A script's background commands ignore INT, and so would jobs, which are ended by it.
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield
         finally:
+            signal.signal(signal.SIGINT, handler)
             for number, descriptor in enumerate(kept, start=1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
