@@ -27,7 +27,7 @@ def sweep(cluster: Cluster, adaptbench: CommandLine, content: dict[str, Any]) ->
     """Four runs of some seconds, two of which share a beginning."""
     del cluster
     content["methods"] = ["pretraining", "target_only", "random", "cds"]
-    content["training"] |= {"steps": 150, "evaluate_every": 25}
+    content["training"] |= {"steps": 250, "evaluate_every": 25}
     return SweepCommands(adaptbench, content, QUICK)
 
 
@@ -49,7 +49,7 @@ def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
     said = sweep.wait_step("target_only 0", 20)
     cluster.run("scontrol", "requeue", said.job)
     # The job's own process: nobody is left to restart the run but the closing job.
-    os.kill(sweep.wait_step("random 0", 20).pid, signal.SIGKILL)
+    os.kill(sweep.wait_step("random 0", 1).pid, signal.SIGKILL)
     sweep.wait_done(120)
     assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
     found = sweep.statuses()
