@@ -49,7 +49,7 @@ def checkpoints(cache: Path) -> dict[Path, int]:
 
 def long_study(content: dict[str, Any]) -> dict[str, Any]:
     """One run of some seconds, with many checkpoints."""
-    training = content["training"] | {"steps": 1500, "evaluate_every": 50}
+    training = content["training"] | {"steps": 1000, "evaluate_every": 50}
     return content | {"training": training, "methods": ["pretraining"]}
 
 

@@ -38,6 +38,7 @@ def test_a_dry_run_submits_nothing(sweep: SweepCommands, cluster: Cluster) -> No
     assert cluster.run("squeue", "--noheader") == ""
 
 
+@pytest.mark.slow
 def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
     sweep: SweepCommands, cluster: Cluster, adaptbench: CommandLine
 ) -> None:
