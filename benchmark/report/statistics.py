@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy  # whose parts load when they are used: figures need none
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, trim_mean
-from scipy.stats import wilcoxon as scipy_wilcoxon
 
 Array = NDArray[np.float64]
 EXACT_UP_TO = 200
@@ -65,11 +64,11 @@ def wilcoxon(differences: ArrayLike) -> float:
     array = np.asarray(differences, dtype=float)
     array = array[np.isfinite(array) & (array != 0)]
     if array.size > EXACT_UP_TO:
-        return float(scipy_wilcoxon(array, method="approx").pvalue)
+        return float(scipy.stats.wilcoxon(array, method="approx").pvalue)
     if array.size == 0:
         return 1.0
     # Mean ranks are multiples of a half: doubled, they are whole, and sums can be counted.
-    doubled = np.rint(2 * rankdata(np.abs(array))).astype(int)
+    doubled = np.rint(2 * scipy.stats.rankdata(np.abs(array))).astype(int)
     shares = np.ones(1)
     for rank in doubled:
         without, with_it = np.pad(shares, (0, rank)), np.pad(shares, (rank, 0))
@@ -160,7 +159,7 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> float:
 def interquartile_mean(scores: ArrayLike) -> float:
     """Mean of the middle half of all runs, whatever their pair (rliable's IQM); NaN left out."""
     array = np.asarray(scores, dtype=float)
-    return float(trim_mean(array[np.isfinite(array)], 0.25, axis=None))
+    return float(scipy.stats.trim_mean(array[np.isfinite(array)], 0.25, axis=None))
 
 
 def ratios_to_best(losses: ArrayLike) -> Array:
@@ -191,5 +190,5 @@ def average_ranks(losses: ArrayLike) -> Array:
     complete = array[:, np.isfinite(array).all(axis=0)]
     if complete.shape[1] == 0:
         return np.full(len(array), np.nan)
-    ranks: Array = rankdata(complete, axis=0).mean(axis=1)
+    ranks: Array = scipy.stats.rankdata(complete, axis=0).mean(axis=1)
     return ranks

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
 from benchmark.report.statistics import Array, mean_over_seeds
 
@@ -115,7 +115,7 @@ def _interval(values: Array, confidence: float, resamples: int, seed: int) -> In
     # Order statistics: between an infinite one and the next there is nothing to interpolate.
     lowest = np.quantile(studentised, tail, axis=-1, method="lower")
     highest = np.quantile(studentised, 1 - tail, axis=-1, method="higher")
-    least = float(student.ppf(1 - tail, strata * (draws - 1)))
+    least = float(scipy.stats.t.ppf(1 - tail, strata * (draws - 1)))
     return Interval(
         mean,
         mean - _times(np.maximum(highest, least), error),
