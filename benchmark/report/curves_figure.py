@@ -77,9 +77,10 @@ def curves_figure(results: StudyResults) -> Figure:
 def _draw_curves(axes: Axes, curves: pd.DataFrame, x: str, styles: dict[str, Style]) -> None:
     for method, runs in curves.groupby("method", sort=False):
         style = styles[str(method)]
-        every = [run for _, run in runs.groupby("seed", sort=False)]
-        if len(every) > SEEDS_ONE_BY_ONE:
+        if runs["seed"].nunique() > SEEDS_ONE_BY_ONE:
             every = [_draw_range(axes, runs, x, style)]
+        else:
+            every = [run for _, run in runs.groupby("seed", sort=False)]
         x_values, y_values = (joined(run[name] for run in every) for name in (x, "valid_loss"))
         line = Line2D(x_values, y_values, linewidth=1.1, markersize=3.5)
         line.set(color=style.colour, linestyle=style.line, marker=style.marker)

@@ -45,8 +45,10 @@ def test_local_jobs_are_cancelled_and_go_on(
     sweep = SweepCommands(adaptbench, content, {"executor": "local", **HERE})
     # As a script's background command, which ignores what ends local jobs.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sweep.submit()
-    signal.signal(signal.SIGINT, handler)
+    try:
+        sweep.submit()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     said = sweep.wait_step("pretraining 0", 20)
     done = adaptbench("cancel", sweep.study)
     assert done.returncode == 0, done.stderr
