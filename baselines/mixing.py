@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from baselines.base import Baseline, Choice, Hyperparameters
-from benchmark.models import token_counts
-from benchmark.task import Batch
+from benchmark.api.baseline import Baseline, Choice, Hyperparameters
+from benchmark.api.task import Batch
+from benchmark.models.transformer import token_counts
 
 
 class MixingHyperparameters(Hyperparameters):

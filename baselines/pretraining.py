@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from baselines.base import Baseline
-from benchmark.task import Batch
+from benchmark.api.baseline import Baseline
+from benchmark.api.task import Batch
 
 
 class Pretraining(Baseline):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmark.api.task import Task
 from benchmark.data.tokenizers import ByteTokenizer
-from benchmark.task import Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -28,7 +28,7 @@ Size = Annotated[int, Field(ge=1, le=16)]
 class NgramSettings(BaseModel):
     """Which n-grams of a row are counted, and into how many buckets they are hashed.
 
-    None: characters 3 to 4 of byte rows (1 to 3 in `baselines.clusters`), tokens 1 to 2 of others.
+    None: characters 3 to 4 of byte rows (1 to 3 in clusters), tokens 1 to 2 of others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

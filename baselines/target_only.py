@@ -6,8 +6,8 @@ Source: a floor (no generic data at all). No hyper-parameters. Charged for: trai
 
 from __future__ import annotations
 
-from baselines.base import Baseline
-from benchmark.task import Batch
+from benchmark.api.baseline import Baseline
+from benchmark.api.task import Batch
 
 
 class TargetOnly(Baseline):

@@ -15,9 +15,9 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.errors import UserError
-from benchmark.files import write_atomically, write_once
-from benchmark.records import run_folder
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically, write_once
+from benchmark.study.records import run_folder
 
 Phase = Literal["running", "requeued", "stopped", "done", "failed", "out_of_memory", "cancelled"]
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterable
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 from slurm.attempts import Attempts, AttemptState
 from slurm.queue import Queue, ask
 from slurm.status import RunStatus

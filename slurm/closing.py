@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.records import read_index
+from benchmark.study.records import read_index
 from slurm.status import RunStatus
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.files import replacing, write_atomically
+from benchmark.core.files import replacing, write_atomically
 
 
 def write_collected(results: Path, frame: pd.DataFrame) -> list[Path]:

@@ -6,8 +6,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 
-from benchmark.records import RunSummary
-from benchmark.study import RunSpec
+from benchmark.study.records import RunSummary
+from benchmark.study.study import RunSpec
 
 Kind = tuple[str, str, str, int, int, int]
 

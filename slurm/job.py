@@ -21,10 +21,10 @@ from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from submitit.helpers import TorchDistributedEnvironment
 
-from benchmark.errors import UserError
-from benchmark.records import read_record
-from benchmark.worker import Job, run_here
-from benchmark.worker_process import WorkerProcess
+from benchmark.core.errors import UserError
+from benchmark.running.worker import Job, run_here
+from benchmark.running.worker_process import WorkerProcess
+from benchmark.study.records import read_record
 from slurm.attempts import Attempts, AttemptState
 
 SECONDS_FOR_REQUEUE = 2.0

@@ -15,8 +15,8 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from benchmark.errors import UserError
-from benchmark.worker import Job
+from benchmark.core.errors import UserError
+from benchmark.running.worker import Job
 from slurm.attempts import Attempts, AttemptState, Claim
 from slurm.closing import ClosingJob
 from slurm.job import Order, RunJob

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmark.stages import stage_leaders
-from benchmark.study import RunSpec
+from benchmark.study.study import RunSpec
+from benchmark.training.beginnings import stage_leaders
 from slurm.estimate import StepTimes
 from slurm.profile import Profile, Resources
 from slurm.status import RunStatus

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from benchmark.config_file import load_config
-from benchmark.errors import UserError
-from benchmark.study import RunSpec
+from benchmark.core.config_file import load_config
+from benchmark.core.errors import UserError
+from benchmark.study.study import RunSpec
 
 Count = Annotated[int, Field(gt=0)]
 SHORTEST_DELAY = 5

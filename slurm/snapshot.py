@@ -7,10 +7,10 @@ import json
 import shutil
 from pathlib import Path
 
-from benchmark.environment import SNAPSHOT_FILE, source_state
-from benchmark.files import write_atomically
-from benchmark.method_files import SNAPSHOT_VARIABLE
-from benchmark.study import RunSpec
+from benchmark.core.files import write_atomically
+from benchmark.study.environment import SNAPSHOT_FILE, source_state
+from benchmark.study.method_files import SNAPSHOT_VARIABLE
+from benchmark.study.study import RunSpec
 
 PACKAGES = ("benchmark", "baselines", "slurm")
 

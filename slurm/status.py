@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmark.records import RunSummary, read_summary
-from benchmark.study import RunSpec
+from benchmark.study.records import RunSummary, read_summary
+from benchmark.study.study import RunSpec
 from slurm.attempts import Attempt, Attempts, AttemptState, file_system_time
 from slurm.profile import Profile
 from slurm.queue import Queue

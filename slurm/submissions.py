@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.environment import source_state
-from benchmark.errors import UserError
-from benchmark.files import write_atomically
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
+from benchmark.study.environment import source_state
 from slurm.profile import Profile
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmark.data import PreparedData, prepare
-from benchmark.records import write_index
-from benchmark.runner import require_same_data
-from benchmark.study import Study
+from benchmark.running.local import require_same_data
+from benchmark.study.records import write_index
+from benchmark.study.study import Study
 from slurm.attempts import Attempts
 from slurm.estimate import StepTimes
 from slurm.launcher import dispatch

@@ -16,6 +16,8 @@ import torch
 import yaml
 from hypothesis import settings
 
+pytest_plugins = ["tests.runs", "tests.baselines.fixtures"]
+
 # Run in the background of a script, pytest ignores INT, and so would the commands that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)

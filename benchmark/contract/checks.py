@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.checkpoint import load_checkpoint, save_checkpoint
+from benchmark.api.registry import find_method
+from benchmark.api.task import Batch, Task
 from benchmark.contract.errors import ContractError
 from benchmark.contract.flops import check_cost
 from benchmark.contract.hyperparameters import check_hyperparameters
 from benchmark.contract.problem import FINE_TUNING_STEPS, STEPS
 from benchmark.contract.trial import Trial, kill_after, stop_after
-from benchmark.randomness import generator
-from benchmark.registry import find_method
-from benchmark.stages import declared_steps
-from benchmark.task import Batch, Task
-from benchmark.worker import weights_hash
+from benchmark.core.randomness import generator
+from benchmark.models.checkpoint import load_checkpoint, save_checkpoint
+from benchmark.running.worker import weights_hash
+from benchmark.training.beginnings import declared_steps
 
 if TYPE_CHECKING:
-    from benchmark.training import Trainer
+    from benchmark.training.loop import Trainer
 
 LEARNING_STEPS = 50
 LEARNS_BELOW = 0.9
@@ -39,7 +39,7 @@ def check_same_start(trial: Trial) -> str:
             trial,
             "same_start",
             f"{trial.watch.changes[0]} changed the main model (its weights, or train/eval mode)",
-            "work on a copy (benchmark.auxiliary.twin); only the training loop moves the model",
+            "work on a copy (benchmark.api.auxiliary.twin); only the training loop moves the model",
         )
     if trial.watch.first_weights != weights_hash(reference.model):
         raise _broken(

@@ -15,7 +15,7 @@ from benchmark.contract.problem import Problem
 from benchmark.contract.trial import Trial
 
 if TYPE_CHECKING:
-    from baselines.base import Baseline
+    from benchmark.api.baseline import Baseline
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from functools import cache
 
 import torch
 
-from benchmark.auxiliary import score
+from benchmark.api.auxiliary import score
+from benchmark.api.cost import CostMeter, RowFlops
 from benchmark.contract.errors import ContractError
 from benchmark.contract.problem import STEPS, Problem
 from benchmark.contract.trial import ExactMeter, Trial, global_randomness
-from benchmark.cost import CostMeter, RowFlops
-from benchmark.influence import gradient, hessian_product, influence, parameters_of
-from benchmark.models import token_share
+from benchmark.models.influence import gradient, hessian_product, influence, parameters_of
+from benchmark.models.transformer import token_share
 
 BILL_TOLERANCE = 0.01
 DECLARED_TOLERANCE = 0.1

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from benchmark.config_file import explain
 from benchmark.contract.errors import ContractError
 from benchmark.contract.trial import Trial
+from benchmark.core.config_file import explain
 
 UNKNOWN = "no_such_setting"
 EXTREMES = {int: (-(10**12), 10**12), float: (-1e300, 1e300)}
@@ -26,7 +26,7 @@ def check_hyperparameters(trial: Trial) -> str:
         problem = _refusal(settings, values)
         if problem:
             raise _broken(trial, f"{dict(values)} is refused: {problem}", "widen the valid range")
-    _require_refused(trial, (UNKNOWN,), 1, "derive from baselines.base.Hyperparameters")
+    _require_refused(trial, (UNKNOWN,), 1, "derive from benchmark.api.baseline.Hyperparameters")
     fields = list(_fields(settings))
     for path, kinds in fields:
         _check_field(trial, path, kinds)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from benchmark.api.cost import CostMeter
 from benchmark.contract.problem import Changes, Problem
 from benchmark.contract.watch import HeldOutError, Watch, watched
-from benchmark.cost import CostMeter
 from benchmark.data import PreparedData
-from benchmark.training import DivergedError, Hooks, InterruptedRunError, Stage, Trainer
-from benchmark.worker import weights_hash
+from benchmark.running.worker import weights_hash
+from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Stage, Trainer
 
 if TYPE_CHECKING:
-    from baselines.base import Baseline
+    from benchmark.api.baseline import Baseline
 
 
 class KilledError(Exception):

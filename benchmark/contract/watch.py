@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from torch import nn
 
-from benchmark.task import Batch, Rows, Task
-from benchmark.worker import weights_hash
+from benchmark.api.task import Batch, Rows, Task
+from benchmark.running.worker import weights_hash
 
 if TYPE_CHECKING:
-    from baselines.base import Baseline
+    from benchmark.api.baseline import Baseline
     from benchmark.data import PreparedData
 
 HELD_OUT = ("target_valid", "target_test", "generic_valid")

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from benchmark.core.errors import UserError, unknown
 from benchmark.data.catalogue import load_catalogue
-from benchmark.errors import UserError, unknown
 
 GENERIC = "generic"
 """Name of the built-in mixture of embedded corpora."""

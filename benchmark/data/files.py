@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from benchmark.core.errors import UserError
 from benchmark.data.config import FilesSource
 from benchmark.data.fields import documents_of_records
 from benchmark.data.storage import file_sha256, write_text, writing
 from benchmark.data.text import Document
-from benchmark.errors import UserError
 
 LONGEST_PARAGRAPH_BYTES = 1 << 20
 RECORDS_A_BATCH = 256

@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmark.core.errors import UserError
 from benchmark.data.config import HubSource
 from benchmark.data.fields import documents_of_records
 from benchmark.data.files import content_digest
 from benchmark.data.text import Document
-from benchmark.errors import UserError
 
 
 def read_hub(source: HubSource) -> Iterator[Document]:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmark.core.errors import UserError
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.dedup import RowSet, blocks
 from benchmark.data.rows import Progress, RowStore, build_rows
 from benchmark.data.splits import GENERIC_VALID, SetAside, Split, set_aside, split_target
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.views import RowView, view_fingerprint
-from benchmark.errors import UserError
 
 SPLIT_VERSION = 2
 GENERIC = "generic"

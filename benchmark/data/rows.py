@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmark.core.errors import UserError
 from benchmark.data.config import AnySource, DataConfig
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document
 from benchmark.data.tokenizers import Tokenizer, load_tokenizer, tokenizer_fingerprint
-from benchmark.errors import UserError
 
 FORMAT_VERSION = 1
 ROWS_A_SECTION = 64

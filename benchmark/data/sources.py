@@ -10,6 +10,7 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any
 
+from benchmark.core.errors import UserError
 from benchmark.data.catalogue import load_catalogue
 from benchmark.data.config import (
     AnySource,
@@ -26,7 +27,6 @@ from benchmark.data.hub import hub_fingerprint, read_hub
 from benchmark.data.noise import NOISE_VERSION, random_letters
 from benchmark.data.readers import READER_VERSION, READERS
 from benchmark.data.text import Document, clean_documents, uniform_hash, without_duplicates
-from benchmark.errors import UserError
 
 
 def read_source(source: AnySource, cache: Path) -> Iterator[Document]:

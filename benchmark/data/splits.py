@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.core.errors import UserError
 from benchmark.data.dedup import RowSet, blocks, scramble
 from benchmark.data.rows import RowStore
-from benchmark.errors import UserError
 
 SPLIT_SEED = 0
 TARGET_SPLITS = ("test", "valid", "train")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.errors import UserError
+from benchmark.core.errors import UserError
 
 HASH_BLOCK_BYTES = 1 << 16
 _UNUSABLE_DISK = {

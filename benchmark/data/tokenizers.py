@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.core.errors import UserError
 from benchmark.data.files import content_digest
-from benchmark.errors import UserError
 
 BYTES = "bytes"
 

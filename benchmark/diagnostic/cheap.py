@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 
-from benchmark.randomness import derived_key, generator
+from benchmark.core.randomness import derived_key, generator
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

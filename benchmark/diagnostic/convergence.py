@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
+from benchmark.core.randomness import generator
 from benchmark.diagnostic.diagnose import Diagnosis
 from benchmark.diagnostic.measures import Array
 from benchmark.diagnostic.probe import Alignments
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.summary import Observed, measure, plain_draw
-from benchmark.randomness import generator
-from benchmark.report.picture import publish
-from benchmark.report.style import COLOURS, GREY, RC
+from benchmark.report.figures.picture import publish
+from benchmark.report.figures.style import COLOURS, GREY, RC
 
 SHOWN = {
     "reliability": COLOURS[5],

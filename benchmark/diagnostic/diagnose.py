@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.cost import CostMeter
+from benchmark.api.cost import CostMeter
 from benchmark.diagnostic.cheap import text_predictors
 from benchmark.diagnostic.fine_tuning import Displaced, agreement, short_fine_tuning
 from benchmark.diagnostic.measures import held_out_curve, persistence
@@ -25,14 +25,14 @@ from benchmark.diagnostic.records import (
 from benchmark.diagnostic.rule import Rule
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import Draw, Estimated, Observed, estimate, plain_draw
-from benchmark.influence import gradient
-from benchmark.models import token_share
-from benchmark.worker import data_fingerprint
+from benchmark.models.influence import gradient
+from benchmark.models.transformer import token_share
+from benchmark.running.worker import data_fingerprint
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
-    from benchmark.records import Environment
-    from benchmark.study import RunSpec
+    from benchmark.study.records import Environment
+    from benchmark.study.study import RunSpec
 
 
 @dataclass(frozen=True)

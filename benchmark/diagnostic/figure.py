@@ -14,8 +14,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarForm
 from benchmark.diagnostic.measures import top_size
 from benchmark.diagnostic.records import CheckpointRecord, DiagnosisRecord, Verdict
 from benchmark.diagnostic.rule import NOT_FITTED
-from benchmark.report.picture import publish
-from benchmark.report.style import COLOURS, GREY, RC, wrapped
+from benchmark.report.figures.picture import publish
+from benchmark.report.figures.style import COLOURS, GREY, RC, wrapped
 
 GENERIC, TARGET = COLOURS[2], COLOURS[4]
 BINS = 24

@@ -3,7 +3,7 @@
 ``CACHE/pretrained/HASH/STEP.safetensors`` holds the weights after STEP steps, HASH being that of
 all that decides them: what was asked, the rows, the code, the kind of machine. An interrupted
 pretraining goes on from its last evaluation; it starts from a beginning that a run has published,
-and publishes its own (`benchmark.stages`).
+and publishes its own (`benchmark.training.beginnings`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from benchmark.checkpoint import load_checkpoint, load_model_state, model_state, save_checkpoint
-from benchmark.environment import code_digest
-from benchmark.errors import UserError
-from benchmark.models import build_model
-from benchmark.registry import find_method
-from benchmark.stages import SharedStage
-from benchmark.training import DivergedError, Hooks, Trainer
-from benchmark.worker import data_fingerprint, weights_hash
+from benchmark.api.registry import find_method
+from benchmark.core.errors import UserError
+from benchmark.models.checkpoint import (
+    load_checkpoint,
+    load_model_state,
+    model_state,
+    save_checkpoint,
+)
+from benchmark.models.transformer import build_model
+from benchmark.running.worker import data_fingerprint, weights_hash
+from benchmark.study.environment import code_digest
+from benchmark.training.beginnings import SharedStage
+from benchmark.training.loop import DivergedError, Hooks, Trainer
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
-    from benchmark.records import Environment
-    from benchmark.study import RunSpec
+    from benchmark.study.records import Environment
+    from benchmark.study.study import RunSpec
 
 Listener = Callable[[int, int, float], None]
 """Hears of each step of pretraining: step, steps in all, loss."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from benchmark.core.errors import UserError
+from benchmark.core.randomness import generator
 from benchmark.diagnostic.alignment import cosines, one_sided
 from benchmark.diagnostic.gradients import RowGradients, row_gradients
 from benchmark.diagnostic.measures import Array
 from benchmark.diagnostic.settings import How, Normalisation, Settings
-from benchmark.errors import UserError
-from benchmark.randomness import generator
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
 from benchmark.diagnostic.settings import How, Mode, Settings
-from benchmark.errors import UserError
-from benchmark.files import write_atomically
-from benchmark.records import Cost, Environment
+from benchmark.study.records import Cost, Environment
 
 
 class _Record(BaseModel):

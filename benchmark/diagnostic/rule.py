@@ -10,13 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from benchmark.config_file import load_config
+from benchmark.core.config_file import load_config
+from benchmark.core.errors import unknown
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.intervals import bounds
 from benchmark.diagnostic.records import Answer, Estimate, Verdict
 from benchmark.diagnostic.settings import Settings
 from benchmark.diagnostic.summary import MEASURES, Estimated
-from benchmark.errors import unknown
 
 NOT_FITTED = "provisional: not fitted"
 KNOWN = {**MEASURES, **CHEAP}

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.core.errors import UserError
 from benchmark.diagnostic import defaults
-from benchmark.errors import UserError
 
 Count = Annotated[int, Field(gt=0)]
 Normalisation = Literal["cosine", "reference"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.core.randomness import generator
 from benchmark.diagnostic.intervals import bounds, correlation_bounds, resampled_counts
 from benchmark.diagnostic.measures import (
     Array,
@@ -20,7 +21,6 @@ from benchmark.diagnostic.measures import (
 )
 from benchmark.diagnostic.probe import Alignments
 from benchmark.diagnostic.settings import Settings
-from benchmark.randomness import generator
 
 MEASURES = {
     "reliability": "rank correlation of generic rows' alignments with two halves of the target",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.errors import UserError
-from benchmark.registry import check_methods
-from benchmark.study import load_study
+from benchmark.api.registry import check_methods
+from benchmark.core.errors import UserError
+from benchmark.study.study import load_study
 from tests.conftest import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]

@@ -138,9 +138,8 @@ def test_killed_worker_is_reported_and_goes_on(
     file = write_study(long_study(content))
     process = adaptbench.start("run", file, "--no-report")
     wait_for(lambda: checkpoints(adaptbench.cache))
-    workers = [
-        p for p in psutil.Process(process.pid).children() if "benchmark.worker" in p.cmdline()
-    ]
+    children = psutil.Process(process.pid).children()
+    workers = [child for child in children if "benchmark.running.worker" in child.cmdline()]
     workers[0].kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from baselines.base import Baseline, Choice, Hyperparameters
 from baselines.pretraining import Pretraining
-from benchmark.auxiliary import score, twin
-from benchmark.checkpoint import load_model_state, model_state
-from benchmark.cost import RowFlops
-from benchmark.optimisation import build_optimizer, update
-from benchmark.task import Batch, Task
-from benchmark.training import Trainer
+from benchmark.api.auxiliary import score, twin
+from benchmark.api.baseline import Baseline, Choice, Hyperparameters
+from benchmark.api.cost import RowFlops
+from benchmark.api.task import Batch, Task
+from benchmark.models.checkpoint import load_model_state, model_state
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.training.loop import Trainer
 
 
 class Broken(Pretraining):

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from baselines.base import Baseline
+from benchmark.api.baseline import Baseline
 from benchmark.contract import Problem, Trial
 
 MakeTrial = Callable[[type[Baseline]], Trial]

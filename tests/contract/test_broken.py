@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.base import Baseline
+from benchmark.api.baseline import Baseline
 from benchmark.contract import CHECKS, ContractError, Problem, Trial, findings
-
-from . import broken
+from tests.contract import broken
 
 FOUND_OUT = [
     (broken.PeeksAtTest, "held_out_rows", "read rows of target_test"),

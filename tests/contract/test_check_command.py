@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.cli import app
+from benchmark.api.new_method import write_method
+from benchmark.api.registry import find_method
+from benchmark.cli.app import app
 from benchmark.contract import Problem, findings
-from benchmark.errors import UserError
-from benchmark.new_method import write_method
-from benchmark.registry import find_method
+from benchmark.core.errors import UserError
 from tests.conftest import CommandLine
 
 MODULE = """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark.api.registry import methods
 from benchmark.contract import CHECKS
-from benchmark.registry import methods
-
-from .conftest import MakeTrial
+from tests.contract.conftest import MakeTrial
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from benchmark.api.registry import find_method
 from benchmark.contract import CHECKS, Problem, Trial
-from benchmark.registry import find_method
 
 SMALL: dict[str, Any] = {"embedding": 8, "hidden": 8}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [

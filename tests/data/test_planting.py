@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark.data import prepare
-from benchmark.study import Study
+from benchmark.study.study import Study
 from tests.conftest import sentences, study_content
 
 SHARE = 0.2

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.checkpoint import save_checkpoint
-from benchmark.cli import app
+from benchmark.cli.app import app
+from benchmark.core.errors import UserError
 from benchmark.diagnostic.records import read_diagnosis
 from benchmark.diagnostic.settings import parse_at
-from benchmark.errors import UserError
+from benchmark.models.checkpoint import save_checkpoint
 from tests.conftest import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]

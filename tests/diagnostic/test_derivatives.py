@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from benchmark.diagnostic.directional import along, central_difference
 from benchmark.diagnostic.gradients import row_gradients
-from benchmark.influence import gradient, influence, parameters_of, step_along
-from benchmark.model_config import PRESETS
-from benchmark.models import Transformer, token_share
+from benchmark.models.config import PRESETS
+from benchmark.models.influence import gradient, influence, parameters_of, step_along
+from benchmark.models.transformer import Transformer, token_share
 
 
 class _Opaque(torch.autograd.Function):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from torch import nn
 
-from benchmark.checkpoint import model_state
+from benchmark.core.errors import UserError
 from benchmark.data import PreparedData
 from benchmark.diagnostic import diagnose as diagnose_module
 from benchmark.diagnostic.convergence import (
@@ -27,10 +27,10 @@ from benchmark.diagnostic.records import read_diagnosis, write_diagnosis
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import estimate
 from benchmark.diagnostic.terminal import terminal_summary
-from benchmark.environment import describe
-from benchmark.errors import UserError
-from benchmark.model_config import ModelConfig
-from benchmark.study import RunSpec, embedded_studies, load_study
+from benchmark.models.checkpoint import model_state
+from benchmark.models.config import ModelConfig
+from benchmark.study.environment import describe
+from benchmark.study.study import RunSpec, embedded_studies, load_study
 from tests.diagnostic.conftest import with_fits, without_fits
 from tests.diagnostic.test_derivatives import ReverseOnly
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.checkpoint import save_checkpoint
+from benchmark.api.registry import find_method
+from benchmark.core.errors import UserError
 from benchmark.data import PreparedData
 from benchmark.diagnostic.pretrained import (
     Checkpoint,
@@ -18,14 +19,13 @@ from benchmark.diagnostic.pretrained import (
     initial_model,
     put_into,
 )
-from benchmark.environment import describe
-from benchmark.errors import UserError
-from benchmark.model_config import ModelConfig, TransformerConfig
-from benchmark.registry import find_method
-from benchmark.stages import SharedStage
-from benchmark.study import RunSpec
-from benchmark.training import Hooks, Trainer
-from benchmark.worker import data_fingerprint, weights_hash
+from benchmark.models.checkpoint import save_checkpoint
+from benchmark.models.config import ModelConfig, TransformerConfig
+from benchmark.running.worker import data_fingerprint, weights_hash
+from benchmark.study.environment import describe
+from benchmark.study.study import RunSpec
+from benchmark.training.beginnings import SharedStage
+from benchmark.training.loop import Hooks, Trainer
 from tests.diagnostic.conftest import STEPS
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.core.errors import UserError
 from benchmark.data import PreparedData
 from benchmark.diagnostic.fine_tuning import short_fine_tuning
 from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe
 from benchmark.diagnostic.settings import Settings
 from benchmark.diagnostic.summary import Observed, Values, estimate, measure, plain_draw
-from benchmark.errors import UserError
-from benchmark.influence import dot
-from benchmark.study import FineTuningConfig, RunSpec
+from benchmark.models.influence import dot
+from benchmark.study.study import FineTuningConfig, RunSpec
 
 DOWNSAMPLING = 8.0
 
@@ -155,9 +155,9 @@ def test_intervals_narrow_with_more_batches(
 def test_short_fine_tuning_goes_downhill_and_leaves_the_model(
     model: nn.Module, data: PreparedData, spec: RunSpec
 ) -> None:
-    from benchmark.evaluation import mean_token_loss
-    from benchmark.influence import parameters_of, step_along
-    from benchmark.worker import weights_hash
+    from benchmark.models.evaluation import mean_token_loss
+    from benchmark.models.influence import parameters_of, step_along
+    from benchmark.running.worker import weights_hash
 
     before, loss = weights_hash(model), mean_token_loss(model, data.target_train)
     sample = torch.from_numpy(data.target_train.tokens(np.arange(100)))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmark.core.errors import UserError
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.rule import NOT_FITTED, RULE, load_rule
 from benchmark.diagnostic.summary import Estimated
-from benchmark.errors import UserError
 
 CHEAP = {"ngram_divergence": 0.1, "classifier_auc": 0.9, "loss_gap": 0.3}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-FOLDER = Path(os.environ.get("ADAPTBENCH_GOLDEN", Path(__file__).parents[1] / "data" / "golden"))
+FOLDER = Path(os.environ.get("ADAPTBENCH_GOLDEN", Path(__file__).parent / "vectors"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

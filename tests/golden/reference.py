@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from baselines.bilevel.weight_network import BagOfNgramsNetwork, ConvolutionNetwork, WeightNetwork
-from benchmark.cost import CostMeter
-from benchmark.model_config import TransformerConfig
-from benchmark.models import Transformer
-from benchmark.task import Batch, Task
+from baselines.online.weight_network import BagOfNgramsNetwork, ConvolutionNetwork, WeightNetwork
+from benchmark.api.cost import CostMeter
+from benchmark.api.task import Batch, Task
+from benchmark.models.config import TransformerConfig
+from benchmark.models.transformer import Transformer
 
 SIZE = TransformerConfig(layers=2, width=32, heads=2, hidden=64)
 ROW = 32

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from baselines.contrastive import largest_falls, loss_change
-from benchmark.auxiliary import score
-
-from .reference import SMALL, main_model, rows_of, tensor
+from baselines.online.cds import largest_falls, loss_change
+from benchmark.api.auxiliary import score
+from tests.golden.reference import SMALL, main_model, rows_of, tensor
 
 Arrays = dict[str, np.ndarray]
 

@@ -10,10 +10,9 @@ from torch import Tensor
 from benchmark.diagnostic.alignment import cosines, one_sided
 from benchmark.diagnostic.fine_tuning import agreement
 from benchmark.diagnostic.gradients import row_gradients
-from benchmark.influence import gradient, parameters_of, step_along
-from benchmark.models import Transformer
-
-from .reference import main_model, rows_of, tensor
+from benchmark.models.influence import gradient, parameters_of, step_along
+from benchmark.models.transformer import Transformer
+from tests.golden.reference import main_model, rows_of, tensor
 
 Arrays = dict[str, np.ndarray]
 

@@ -7,17 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.bilevel.anograd import ANOGRAD
-from baselines.bilevel.dds import DDS, DDSHyperparameters
-from baselines.bilevel.selector import OnlineSelector
-from baselines.bilevel.soba import SOBA
-from baselines.bilevel.weight_network import draw_without_replacement, example_probability
-from baselines.classifier import classification_loss
-from benchmark.influence import dot, gradient, influence, parameters_of
-from benchmark.models import Transformer, per_example_loss, token_counts, token_share
-from benchmark.optimisation import build_optimizer, inverse_square_root
-
-from .reference import (
+from baselines.online.anograd import ANOGRAD
+from baselines.online.classifier import classification_loss
+from baselines.online.dds import DDS, DDSHyperparameters
+from baselines.online.selector import OnlineSelector
+from baselines.online.soba import SOBA
+from baselines.online.weight_network import draw_without_replacement, example_probability
+from benchmark.models.influence import dot, gradient, influence, parameters_of
+from benchmark.models.optimisation import build_optimizer, inverse_square_root
+from benchmark.models.transformer import Transformer, per_example_loss, token_counts, token_share
+from tests.golden.reference import (
     NETWORK,
     ROW,
     SIZE,

@@ -7,21 +7,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.base import Baseline
-from baselines.bilevel.anograd import ANOGRAD
-from baselines.bilevel.dds import DDS
-from baselines.bilevel.selector import OnlineSelector
-from baselines.bilevel.soba import SOBA
-from baselines.bilevel.weight_network import example_probability
-from baselines.classifier import Classifier
 from baselines.mixing import Mixing
+from baselines.online.anograd import ANOGRAD
+from baselines.online.classifier import Classifier
+from baselines.online.dds import DDS
+from baselines.online.selector import OnlineSelector
+from baselines.online.soba import SOBA
+from baselines.online.weight_network import example_probability
 from baselines.pretraining import Pretraining
-from benchmark.influence import dot, parameters_of
-from benchmark.models import Transformer, per_example_loss, token_counts, token_share
-from benchmark.optimisation import build_optimizer, update
-from benchmark.task import Batch
-
-from .reference import NETWORK, RecordedTask, main_model, network_values, rows_of, weight_network
+from benchmark.api.baseline import Baseline
+from benchmark.api.task import Batch
+from benchmark.models.influence import dot, parameters_of
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.models.transformer import Transformer, per_example_loss, token_counts, token_share
+from tests.golden.reference import (
+    NETWORK,
+    RecordedTask,
+    main_model,
+    network_values,
+    rows_of,
+    weight_network,
+)
 
 Arrays = dict[str, np.ndarray]
 NETWORKS = pytest.mark.parametrize("kind", ["bow", "cnn"])

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.records import RunRecord, write_index, write_metrics, write_record
-from benchmark.row_sample import sample_of
-from benchmark.study import RunSpec, Study
+from benchmark.study.records import RunRecord, write_index, write_metrics, write_record
+from benchmark.study.row_sample import sample_of
+from benchmark.study.study import RunSpec, Study
 
 SIX_METHODS = ("pretraining", "random", "mixing", "target_only", "classifier", "dds")
 COST_OF_A_STEP = {"mixing": 2.0, "classifier": 1.6, "dds": 3.0}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.report.selection import selection_frame, selection_summary
-from benchmark.study import embedded_studies, load_study
+from benchmark.report.compare.selection import selection_frame, selection_summary
+from benchmark.study.study import embedded_studies, load_study
 from tests.conftest import CommandLine
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "planted"

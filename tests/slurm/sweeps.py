@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmark.records import Environment, RunRecord, StageResult, write_record
-from benchmark.study import RunSpec, Study
+from benchmark.study.records import Environment, RunRecord, StageResult, write_record
+from benchmark.study.study import RunSpec, Study
 from slurm.attempts import Attempts, AttemptState, Claim
 from slurm.profile import Profile
 from slurm.submissions import Submission, write_submission

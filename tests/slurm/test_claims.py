@@ -6,7 +6,7 @@ import multiprocessing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from benchmark.records import load_records, read_record, run_folder, write_index
+from benchmark.study.records import load_records, read_record, run_folder, write_index
 from slurm.attempts import Attempts, AttemptState, Claim
 from tests.slurm import sweeps
 

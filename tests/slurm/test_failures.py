@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from benchmark.records import run_folder
+from benchmark.study.records import run_folder
 from slurm.attempts import Attempts
 from tests.conftest import CommandLine
 from tests.slurm.commands import SweepCommands
 
 PROFILE = {"executor": "debug", "heartbeat_seconds": 0.5, "lost_after_seconds": 5}
 METHOD = """
-from baselines.base import Baseline
+from benchmark.api.baseline import Baseline
 
 
 class Fails(Baseline):

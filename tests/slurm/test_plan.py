@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.errors import UserError
-from benchmark.records import RunRecord, RunSummary
-from benchmark.study import Study
+from benchmark.core.errors import UserError
+from benchmark.study.records import RunRecord, RunSummary
+from benchmark.study.study import Study
 from slurm.attempts import AttemptState
 from slurm.estimate import StepTimes
 from slurm.plan import Plan, plan_runs

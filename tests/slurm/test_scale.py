@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.records import run_folder, write_index
-from benchmark.registry import resolve
-from benchmark.study import load_study
+from benchmark.api.registry import resolve
+from benchmark.study.records import run_folder, write_index
+from benchmark.study.study import load_study
 from slurm.attempts import AttemptState, Claim
 from tests.conftest import CommandLine
 from tests.slurm import sweeps

@@ -9,7 +9,7 @@ from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.evidence.gains import COMPARISONS, QUESTIONS
 from benchmark.diagnostic.evidence.trials import CORPORA, NEW, RULE, TARGETS, THEMSELVES, Trial
 from benchmark.diagnostic.rule import Rule
-from benchmark.report.blocks import NOTHING, Block, Cell, Column, ungrouped
+from benchmark.report.tables.blocks import NOTHING, Block, Cell, Column, ungrouped
 
 COMPARED = dict(zip(COMPARISONS, ("as trained", "after fine-tuning", "at equal cost"), strict=True))
 GAIN_NOTE = (

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.core.errors import UserError, unknown
 from benchmark.data.config import AnySource, EmbeddedSource
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.evidence.gains import CELL, gains
 from benchmark.diagnostic.records import DiagnosisRecord, read_diagnosis
 from benchmark.diagnostic.summary import MEASURES
-from benchmark.errors import UserError, unknown
-from benchmark.report.inputs import StudyResults, load_results
+from benchmark.report.results.inputs import StudyResults, load_results
 
 
 @dataclass(frozen=True)

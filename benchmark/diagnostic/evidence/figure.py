@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from benchmark.diagnostic.evidence.gains import COMPARISONS, OPPONENTS, QUESTIONS
 from benchmark.diagnostic.evidence.trials import RULE, Trial
 from benchmark.diagnostic.measures import Array, spearman
-from benchmark.report.style import COLOURS, GREY
+from benchmark.report.figures.style import COLOURS, GREY
 
 MARKERS = "osD^vPX*<>ph"
 WIDEST = 0.2

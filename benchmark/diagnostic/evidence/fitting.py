@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from benchmark.core.files import write_atomically
 from benchmark.diagnostic.evidence.cells import load_evidence
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.evidence.prediction import compare_candidates, fit
 from benchmark.diagnostic.rule import Fitted, Question, Rule, load_rule
 from benchmark.diagnostic.summary import MEASURES
-from benchmark.files import write_atomically
 
 HEADER = """\
 # From the measures of a diagnosis' last checkpoint to probabilities and expected gains:

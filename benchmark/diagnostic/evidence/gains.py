@@ -8,11 +8,11 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import UserError
-from benchmark.records import STAGES
-from benchmark.registry import find_method
-from benchmark.report.inputs import REFERENCE, StudyResults
-from benchmark.report.summary import affordable, budgets, training_metrics
+from benchmark.api.registry import find_method
+from benchmark.core.errors import UserError
+from benchmark.report.results.inputs import REFERENCE, StudyResults
+from benchmark.report.results.summary import affordable, budgets, training_metrics
+from benchmark.study.records import STAGES
 
 PAIR = ["model", "target"]
 CELL = [*PAIR, "seed"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.core.randomness import generator
 from benchmark.diagnostic.measures import Array
-from benchmark.randomness import generator
 
 RESAMPLES = 2000
 

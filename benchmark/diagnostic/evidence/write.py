@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib import style as mpl_style
 
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
 from benchmark.diagnostic.evidence.blocks import (
     gain_block,
     score_blocks,
@@ -20,12 +22,10 @@ from benchmark.diagnostic.evidence.figure import calibration_figure, gain_figure
 from benchmark.diagnostic.evidence.trials import NEW, TARGETS, THEMSELVES, Trial, scored, trials
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.rule import Rule
-from benchmark.errors import UserError
-from benchmark.files import write_atomically
-from benchmark.report.blocks import Block
-from benchmark.report.picture import publish
-from benchmark.report.rendering import markdown, markdown_list
-from benchmark.report.style import RC
+from benchmark.report.figures.picture import publish
+from benchmark.report.figures.style import RC
+from benchmark.report.tables.blocks import Block
+from benchmark.report.tables.rendering import markdown, markdown_list
 
 
 def write_evidence(folder: Path, rule: Rule) -> tuple[list[Path], list[Block], list[str]]:

@@ -1,1 +1,1 @@
-"""Everything about a study as one HTML file that needs no network."""
+"""Everything about a study as one HTML file."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.diagnostic.records import DiagnosisRecord, Estimate, read_diagnosis
-from benchmark.report.blocks import NOTHING
-from benchmark.report.html.grid import Grid, grid
+from benchmark.report.tables.blocks import NOTHING
+from benchmark.report.tables.grid import Grid, grid
 
 CELL = ("model", "target", "seed")
 MEASURES = ("reliability", "excess_reliability", "headroom", "transfer_correlation")

@@ -6,16 +6,16 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.files import write_atomically
-from benchmark.report.figures import CAPTIONS, FIGURES, Pictures, make_pictures
+from benchmark.core.files import write_atomically
+from benchmark.report.figures.write import CAPTIONS, FIGURES, Pictures, make_pictures
 from benchmark.report.html.diagnosis import diagnosis_grids
 from benchmark.report.html.protocol import protocol_grids
 from benchmark.report.html.runs import environments_grid, runs_grid, status_counts
-from benchmark.report.html.tables import table_grids
-from benchmark.report.html.templates import fill
-from benchmark.report.inputs import StudyResults, load_results
-from benchmark.report.numbers import make_numbers
-from benchmark.report.rules import footnotes, general_rules
+from benchmark.report.results.inputs import StudyResults, load_results
+from benchmark.report.results.numbers import make_numbers
+from benchmark.report.results.rules import footnotes, general_rules
+from benchmark.report.tables.html import table_grids
+from benchmark.report.tables.templates import fill
 
 
 @dataclass(frozen=True)

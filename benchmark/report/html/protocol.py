@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmark.records import RunRecord
-from benchmark.report.html.grid import Grid, grid
-from benchmark.report.inputs import StudyResults
-from benchmark.report.rules import HASH_LENGTH
+from benchmark.report.results.inputs import StudyResults
+from benchmark.report.results.rules import HASH_LENGTH
+from benchmark.report.tables.grid import Grid, grid
+from benchmark.study.records import RunRecord
 
 NOT_YET = "no run has ended"
 SPLITS = ("train", "valid", "test")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmark.records import RunRecord
-from benchmark.report.html.grid import Grid, grid
-from benchmark.report.inputs import StudyResults
-from benchmark.report.rules import HASH_LENGTH
+from benchmark.report.results.inputs import StudyResults
+from benchmark.report.results.rules import HASH_LENGTH
+from benchmark.report.tables.grid import Grid, grid
+from benchmark.study.records import RunRecord
 
 NAMES = {"done": "done", "failed": "failed", "pending": "missing"}
 

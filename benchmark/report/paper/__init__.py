@@ -1,1 +1,1 @@
-"""The paper's language-model comparison, regenerated from its published training curves."""
+"""The paper's comparison, regenerated from its published curves."""

@@ -8,15 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.errors import UserError
-from benchmark.records import STAGES
-from benchmark.report.blocks import NOTHING, Block, Cell, Column, bounds, change, number, ungrouped
-from benchmark.report.inputs import REFERENCE, StudyResults
+from benchmark.core.errors import UserError
 from benchmark.report.paper.reference import METHODS, Reference
 from benchmark.report.paper.tables import best_cells
-from benchmark.report.pooled import Pooled, compare
-from benchmark.report.rules import general_rules
-from benchmark.report.statistics import Array, mean_over_seeds
+from benchmark.report.results.inputs import REFERENCE, StudyResults
+from benchmark.report.results.rules import general_rules
+from benchmark.report.statistics.estimates import Array, mean_over_seeds
+from benchmark.report.statistics.pooled import Pooled, compare
+from benchmark.report.tables.blocks import (
+    NOTHING,
+    Block,
+    Cell,
+    Column,
+    bounds,
+    change,
+    number,
+    ungrouped,
+)
+from benchmark.study.records import STAGES
 
 NOT_COMPARABLE = (
     "its models, corpora and targets are not the published ones: losses do not compare between "

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.report.panels import legend_below, method_handle, panel_grid
+from benchmark.report.figures.panels import legend_below, method_handle, panel_grid
+from benchmark.report.figures.picture import publish
+from benchmark.report.figures.style import GREY, RC, Style, method_styles
 from benchmark.report.paper.numbers import SECONDS_AN_HOUR
 from benchmark.report.paper.reference import Reference
-from benchmark.report.picture import publish
-from benchmark.report.style import GREY, RC, Style, method_styles
 
 COLUMNS = 5
 PANEL = (2.45, 2.4)

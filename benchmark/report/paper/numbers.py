@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmark.report.inputs import REFERENCE
 from benchmark.report.paper.reference import Reference
 from benchmark.report.paper.rule import Rule
-from benchmark.report.statistics import Array
+from benchmark.report.results.inputs import REFERENCE
+from benchmark.report.statistics.estimates import Array
 
 PAIR = ["target", "method"]
 SECONDS_AN_HOUR = 3600.0

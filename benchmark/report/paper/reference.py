@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
 
-from benchmark.errors import UserError, unknown
+from benchmark.core.errors import UserError, unknown
 
 # Our names, in the order of the paper's tables, and those of the files.
 METHODS = {

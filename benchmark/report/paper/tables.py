@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from benchmark.report.blocks import (
+from benchmark.report.paper.numbers import value_matrix
+from benchmark.report.paper.reference import Reference
+from benchmark.report.paper.rule import AS_TRAINED, EQUAL_TIME, Rule
+from benchmark.report.results.inputs import REFERENCE
+from benchmark.report.statistics.pooled import Pooled
+from benchmark.report.tables.blocks import (
     NOTHING,
     Block,
     Cell,
@@ -18,11 +23,6 @@ from benchmark.report.blocks import (
     rows_of_columns,
     ungrouped,
 )
-from benchmark.report.inputs import REFERENCE
-from benchmark.report.paper.numbers import value_matrix
-from benchmark.report.paper.reference import Reference
-from benchmark.report.paper.rule import AS_TRAINED, EQUAL_TIME, Rule
-from benchmark.report.pooled import Pooled
 
 TUNED_TARGET = "reuters"
 SOURCE = (

@@ -9,11 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
 
-from benchmark.files import write_atomically
-from benchmark.report import rendering
-from benchmark.report.blocks import Block
-from benchmark.report.inputs import REFERENCE, StudyResults
-from benchmark.report.pairwise_blocks import p_matrix
+from benchmark.core.files import write_atomically
 from benchmark.report.paper.beside import beside, methods_table, study_frame, study_table
 from benchmark.report.paper.figures import write_figures
 from benchmark.report.paper.numbers import as_trained, at_equal_time, value_matrix
@@ -25,7 +21,11 @@ from benchmark.report.paper.tables import (
     equal_time_table,
     fine_tuning_table,
 )
-from benchmark.report.pooled import compare, compare_pairwise
+from benchmark.report.results.inputs import REFERENCE, StudyResults
+from benchmark.report.statistics.pooled import compare, compare_pairwise
+from benchmark.report.tables import rendering
+from benchmark.report.tables.blocks import Block
+from benchmark.report.tables.pairwise_blocks import p_matrix
 
 PREFACE = (
     "Grangier, Ablin, Hannun, Adaptive Training Distributions with Scalable Online Bilevel "

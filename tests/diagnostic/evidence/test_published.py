@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark.core.errors import UserError
 from benchmark.diagnostic.evidence.fitting import fit_rule, write_rule
 from benchmark.diagnostic.evidence.write import write_evidence
 from benchmark.diagnostic.rule import load_rule
-from benchmark.errors import UserError
 from tests.conftest import CommandLine
 from tests.diagnostic.conftest import without_fits
 

@@ -1,1 +1,0 @@
-"""Online bilevel selectors: weight networks trained while the main model trains."""

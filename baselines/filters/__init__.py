@@ -1,0 +1,1 @@
+"""Methods that choose rows of the generic corpus once, before training."""

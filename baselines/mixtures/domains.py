@@ -1,0 +1,87 @@
+"""Mixtures of domains: rows grouped by provenance, drawn by the weight of their domain."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.api.auxiliary import map_generic
+from benchmark.api.baseline import Baseline
+from benchmark.api.task import Batch, Task
+
+
+class Domains:
+    """The rows of the generic corpus by domain.
+
+    ``labels`` ``[len(generic)]`` number each row's domain; ``shares`` ``[k]`` are the domains'
+    natural shares of the rows.
+    """
+
+    def __init__(self, labels: np.ndarray, names: tuple[str, ...]) -> None:
+        self.labels, self.names = labels, names
+        counts = np.bincount(labels, minlength=len(names))
+        self.shares = counts / counts.sum()
+        self._by_domain = np.argsort(labels, kind="stable")
+        self._starts = np.concatenate([[0], counts.cumsum()])
+
+    def draw(self, weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        """``count`` rows: a domain by weight, then one of its rows uniformly.
+
+        Domains without rows are left out and the others' weights scaled up.
+        """
+        possible = np.where(self.shares > 0, weights, 0.0)
+        chosen = rng.choice(len(possible), size=count, p=possible / possible.sum())
+        sizes = self._starts[chosen + 1] - self._starts[chosen]
+        return np.asarray(self._by_domain[self._starts[chosen] + rng.integers(0, sizes)])
+
+
+def provenance(task: Task) -> Domains:
+    """The corpora that the generic rows come from."""
+    labels = map_generic(task, lambda batch: task.generic.domains(batch.positions))
+    return Domains(labels, task.generic.domain_names)
+
+
+class DomainMixture(Baseline):
+    """Trains on rows drawn from domains by weights that :meth:`prepare` finds."""
+
+    def __init__(self, task: Task, hyperparameters: Any) -> None:
+        super().__init__(task, hyperparameters)
+        self._domains: Domains | None = None
+        self.weights = np.empty(0)
+
+    @abstractmethod
+    def group(self) -> Domains:
+        """The domains of the generic rows; deterministic, called again after a restart."""
+
+    @abstractmethod
+    def find_weights(self) -> np.ndarray:
+        """Weights ``[k]`` of the domains, summing to one."""
+
+    @property
+    def domains(self) -> Domains:
+        """The domains, grouped when first asked for."""
+        if self._domains is None:
+            self._domains = self.group()
+        return self._domains
+
+    def prepare(self) -> None:
+        self.weights = self.find_weights()
+
+    def batch(self, step: int) -> Batch:
+        rng = self.task.rng(step, "domain mixture")
+        return self.task.generic_rows(self.domains.draw(self.weights, self.task.batch_size, rng))
+
+    def observe(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        return {
+            f"domain_weight/{name}": float(weight)
+            for name, weight in zip(self.domains.names, self.weights, strict=True)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": torch.from_numpy(self.weights)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights = state["weights"].cpu().numpy()

@@ -1,0 +1,133 @@
+"""Domain mixtures found with a proxy: what DoReMi and DoGE have in common.
+
+A small model, the proxy, is trained on the domains while their weights are adapted; the weights'
+mean over the proxy's updates is the mixture that the main model trains on.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from baselines.mixtures.clusters import ClusterSettings, cluster
+from baselines.mixtures.domains import DomainMixture, Domains, provenance
+from benchmark.api.auxiliary import rate_at
+from benchmark.api.baseline import Hyperparameters, LogUniform
+from benchmark.api.task import Task
+from benchmark.core.errors import UserError
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class ProxyHyperparameters(Hyperparameters):
+    """Settings of every mixture found with a proxy."""
+
+    domains: Literal["provenance", "clusters"] = "provenance"
+    """The corpora that the generic rows come from, or clusters of their text."""
+
+    clusters: ClusterSettings = ClusterSettings()
+    """How rows are clustered; used with ``domains: clusters`` only."""
+
+    proxy_share: Share = 0.2
+    """Steps of the proxy, as a share of the run's."""
+
+    proxy_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.15, 15.0)] = 1.0
+    """Peak learning rate of proxy and reference, over the main model's."""
+
+
+class ProxyMixture(DomainMixture):
+    """A mixture that is the mean of the weights that a proxy was trained with.
+
+    The proxy's weights are kept: while the main model trains, ``observe`` replays them as
+    ``proxy_weight/NAME`` (half-way through the run, those of half-way through the proxy's
+    training) beside the mixture itself, ``domain_weight/NAME``.
+    """
+
+    def __init__(self, task: Task, hyperparameters: Any) -> None:
+        super().__init__(task, hyperparameters)
+        if hyperparameters.domains == "provenance" and len(task.generic.domain_names) < 2:
+            raise UserError(
+                f"{self.name}: domains: 'provenance' needs a generic corpus of two or more "
+                f"sources, and this one has {len(task.generic.domain_names)}: use 'clusters'"
+            )
+        self.proxy_steps = self.steps_of(hyperparameters.proxy_share)
+        self.trajectory = np.empty((0, 0))
+
+    @abstractmethod
+    def proxy_weights(self) -> Iterator[np.ndarray]:
+        """Train the proxy; the domain weights ``[k]`` after each of its ``proxy_steps`` updates."""
+
+    def group(self) -> Domains:
+        if self.hyperparameters.domains == "clusters":
+            return with_rows(cluster(self.task, self.hyperparameters.clusters).domains)
+        return with_rows(provenance(self.task))
+
+    def find_weights(self) -> np.ndarray:
+        self.trajectory = np.stack(list(self.proxy_weights()))
+        return np.asarray(self.trajectory.mean(0))
+
+    def observe(self, step: int) -> dict[str, float]:
+        update = step * self.proxy_steps // self.task.steps
+        replayed = zip(self.domains.names, self.trajectory[update], strict=True)
+        return super().observe(step) | {
+            f"proxy_weight/{name}": float(weight) for name, weight in replayed
+        }
+
+    def steps_of(self, share: float) -> int:
+        """A share of the run's steps; at least two, since the rate of the first is 0."""
+        return max(2, round(share * self.task.steps))
+
+    @property
+    def proxy_peak(self) -> float:
+        """Peak learning rate of the proxy, and of a reference."""
+        return float(self.hyperparameters.proxy_rate_factor * self.task.peak_rate)
+
+    def proxy_rate_at(self, step: int) -> float:
+        """The proxy's learning rate."""
+        return rate_at(step, self.proxy_steps, self.proxy_peak)
+
+    def state_dict(self) -> dict[str, Any]:
+        # Clustering again after a restart would cost, and be charged, once more.
+        clusters = self.hyperparameters.domains == "clusters"
+        return {
+            **super().state_dict(),
+            "trajectory": torch.from_numpy(self.trajectory),
+            "labels": torch.from_numpy(self.domains.labels) if clusters else None,
+            "names": list(self.domains.names) if clusters else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.trajectory = state["trajectory"].cpu().numpy()
+        if state["labels"] is not None:
+            self._domains = Domains(state["labels"].cpu().numpy(), tuple(state["names"]))
+
+
+def domain_means(
+    values: Tensor, tokens: Tensor, labels: np.ndarray, last: np.ndarray
+) -> np.ndarray:
+    """Means of row values ``[n]`` by domain, each row weighted by its ``tokens`` ``[n]``: ``[k]``.
+
+    A domain that none of the ``labels`` ``[n]`` names keeps its ``last`` ``[k]`` value.
+    """
+    mass = tokens.cpu().numpy().astype(np.float64)
+    masses = np.bincount(labels, weights=mass, minlength=len(last))
+    sums = np.bincount(labels, weights=mass * values.cpu().numpy(), minlength=len(last))
+    return np.asarray(np.divide(sums, masses, out=last.copy(), where=masses > 0))
+
+
+def with_mean_for_unmet(values: np.ndarray) -> np.ndarray:
+    """``values`` ``[k]`` with the mean of the known ones in place of NaN."""
+    return np.asarray(np.where(np.isnan(values), np.nanmean(values), values))
+
+
+def with_rows(domains: Domains) -> Domains:
+    """The domains that have rows."""
+    kept = np.flatnonzero(domains.shares)
+    return Domains(np.searchsorted(kept, domains.labels), tuple(domains.names[i] for i in kept))

@@ -1,0 +1,95 @@
+"""ANOGRAD: aligned normalised gradients, a bilevel selector without look-ahead or auxiliary vector.
+
+What: the weight network learns to make the weighted generic gradient point along the target
+gradient, whatever its length.
+Source: arXiv 2311.11973 section 3.2 and its public code: objective
+``J = -<g_w, s> / (|g_w| + 1e-6)``, ``g_w`` the weighted generic and ``s`` the target gradient.
+Direction: ``u = -(s / (n + e) - <g_w, s> / (n (n + e)^2) K g_w)`` with e = 1e-6 and, Hessian-free,
+``n = |g_w|``, ``K = I``; with the Hessian ``n = sqrt(<g_w, H g_w>)``, ``K = H``, the target loss's
+Hessian. Where ``<g_w, H g_w>`` is not positive there is no such ``n``: the outer gradient is then
+taken as zero, and counted as left out (the public code yields NaN).
+Weights: ``softplus(scale) * softmax(score)`` per example, times its share of the tokens.
+Defaults: Hessian-free, Adam 1e-3, convolution 128 x 7, update every step (public code).
+Charged for: scoring the big batch, two gradients and an influence pass on batch-sized rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+
+from baselines.online.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.api.baseline import Choice
+from benchmark.api.cost import RowFlops
+from benchmark.api.task import Task
+from benchmark.models.influence import dot, gradient, hessian_product
+from benchmark.models.transformer import token_share
+
+EPSILON = 1e-6
+
+
+class ANOGRADHyperparameters(SelectorHyperparameters):
+    """Settings of ANOGRAD."""
+
+    hessian: Annotated[bool, Choice((True, False))] = False
+
+
+class ANOGRAD(OnlineSelector):
+    """Aligned normalised gradients."""
+
+    name = "anograd"
+    summary = "bilevel selector: aligns the weighted generic gradient with the target's"
+    Hyperparameters = ANOGRADHyperparameters
+
+    def __init__(self, task: Task, hyperparameters: ANOGRADHyperparameters) -> None:
+        # Softplus of zero; the objective does not depend on it but for the epsilon.
+        self.scale = nn.Parameter(torch.zeros((), device=task.device))
+        self._left_out = 0
+        super().__init__(task, hyperparameters)
+
+    def learned(self) -> list[nn.Parameter]:
+        return [*super().learned(), self.scale]
+
+    def weigh(self, rows: Tensor) -> Tensor:
+        weights = F.softplus(self.scale) * torch.softmax(self.network(rows), 0)
+        return weights * token_share(rows)
+
+    def direction(
+        self,
+        step: int,  # noqa: ARG002
+        rows: Tensor,
+        weights: Tensor,
+        target: Tensor,
+    ) -> tuple[Mapping[str, Tensor], float]:
+        model = self.task.model
+        _, g = gradient(model, rows, weights)
+        loss, s = gradient(model, target, token_share(target))
+        bent = g
+        if self.hyperparameters.hessian:
+            bent = hessian_product(model, target, token_share(target), g)
+        squared, aligned = float(dot(g, bent)), float(dot(g, s))
+        self._left_out += squared <= 0
+        self._figures |= {"outer_loss": float(loss), "updates_left_out": float(self._left_out)}
+        if squared <= 0:
+            return s, 0.0
+        n = squared**0.5
+        self._figures["objective"] = -aligned / (n + EPSILON)
+        along, across = 1 / (n + EPSILON), aligned / (n * (n + EPSILON) ** 2)
+        return {name: across * bent[name] - along * s[name] for name in s}, 1.0
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return 2 * row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"scale": self.scale.detach(), "left_out": self._left_out}
+        return {**super().state_dict(), **own}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._left_out = state["left_out"]
+        with torch.no_grad():
+            self.scale.copy_(state["scale"])

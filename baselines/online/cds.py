@@ -1,0 +1,135 @@
+"""CDS: contrastive data selection.
+
+What: the main model pretrains on generic rows; a copy of it is then fine-tuned on the target
+sample; from there on the model trains on those rows of each big batch whose loss fine-tuning
+lowered most.
+Source: contrastive data selection (Wang et al. 2018; arXiv 2311.11973, "CDS"): pretrain, score,
+fine-tune, score again, as four jobs. Per-example mean losses before and after, their difference
+rounded to float16, and of each big batch the n smallest differences, ties to the lower index.
+Differences: one run does all four: both models are kept frozen and score the big batches as they
+come, which selects what scoring ahead of time selects. The main model goes on from where the
+copies were taken.
+Defaults: a third of the steps for pretraining (100k of 300k there). Fine-tuning takes a tenth of
+the steps at half the main model's peak rate, so that its summed rate is a few percent of the main
+model's, as in the reference: a third of the steps, but at a rate that its schedule has brought
+down to 2e-5.
+Charged for: fine-tuning the copy; from there on two forward passes over the big batch a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchmark.api.auxiliary import score, train, twin
+from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
+from benchmark.api.cost import RowFlops
+from benchmark.api.task import Batch, Task
+from benchmark.models.checkpoint import load_model_state, model_state
+
+
+class ContrastiveHyperparameters(Hyperparameters):
+    """Settings of contrastive data selection."""
+
+    downsampling: Annotated[int | None, Field(ge=2, le=1024), Choice((8, 16, 32))] = None
+    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
+
+    pretrain_share: Annotated[float, Field(ge=0, lt=1), Choice((0.1, 1 / 3, 0.6))] = 1 / 3
+    """Steps before the copy is taken, as a share of the run's, rounded down."""
+
+    adaptation_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Steps of fine-tuning the copy on the target sample, as a share of the run's."""
+
+    adaptation_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.05, 5.0)] = 0.5
+    """Peak learning rate of fine-tuning the copy, over the main model's."""
+
+
+class Contrastive(Baseline):
+    """Pretraining, then the rows whose loss a fine-tuned copy lowers most."""
+
+    name = "cds"
+    summary = "after pretraining, the rows whose loss fell most in a copy fine-tuned on the target"
+    Hyperparameters = ContrastiveHyperparameters
+
+    def __init__(self, task: Task, hyperparameters: ContrastiveHyperparameters) -> None:
+        super().__init__(task, hyperparameters)
+        # At least two steps, since the rate of the first is 0.
+        self._copy_steps = max(2, round(hyperparameters.adaptation_share * task.steps))
+        self.adaptation_step = self.pretraining_steps(hyperparameters, task.steps)
+        self._models: tuple[nn.Module, nn.Module] | None = None
+        self._figures: dict[str, float] = {}
+
+    @classmethod
+    def pretraining_steps(cls, hyperparameters: ContrastiveHyperparameters, steps: int) -> int:
+        return int(hyperparameters.pretrain_share * steps)
+
+    def batch(self, step: int) -> Batch:
+        if step < self.adaptation_step:
+            return self.task.generic_batch(step)
+        if self._models is None:
+            self._models = twin(self.task.model), self.adapted()
+        before, after = self._models
+        big = self.task.big_batch(step, self.hyperparameters.downsampling)
+        change = loss_change(score(before, big.rows), score(after, big.rows))
+        chosen = largest_falls(change, self.task.batch_size)
+        self._figures = {
+            "loss_change/offered": float(change.float().mean()),
+            "loss_change/chosen": float(change[chosen].float().mean()),
+        }
+        return big.take(chosen)
+
+    def adapted(self) -> nn.Module:
+        """A copy of the main model as it is now, fine-tuned on the target sample."""
+        model = twin(self.task.model)
+        train(
+            self.task,
+            model,
+            lambda step: self.task.target_batch(step, stream="cds"),
+            self._copy_steps,
+            "cds adaptation",
+            rate=self.hyperparameters.adaptation_rate_factor * self.task.peak_rate,
+        )
+        return model
+
+    def selection_flops(self, row: RowFlops) -> float:
+        offered = self.task.rows_offered(self.hyperparameters.downsampling)
+        scored = (self.task.steps - self.adaptation_step) * offered
+        adapting = self._copy_steps * self.task.batch_size * row.gradient
+        return adapting + 2 * scored * row.forward
+
+    def step_kind(self, step: int) -> str:
+        if step == self.adaptation_step:
+            return "adaptation"
+        return "pretraining" if step < self.adaptation_step else "selection"
+
+    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
+        return self._figures
+
+    def state_dict(self) -> dict[str, Any]:
+        if self._models is None:
+            return {}
+        before, after = self._models
+        return {"before": model_state(before), "after": model_state(after)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if not state:
+            self._models = None
+            return
+        before, after = twin(self.task.model), twin(self.task.model)
+        load_model_state(before, state["before"])
+        load_model_state(after, state["after"])
+        self._models = before, after
+
+
+def loss_change(before: Tensor, after: Tensor) -> Tensor:
+    """Per-example losses ``[n]`` after less before fine-tuning, in nats, rounded to float16."""
+    return (after - before).to(torch.float16)
+
+
+def largest_falls(change: Tensor, count: int) -> Tensor:
+    """Indices ``[count]`` of the smallest changes, most negative first, ties to the lower index."""
+    return torch.sort(change, stable=True).indices[:count]

@@ -1,0 +1,60 @@
+"""DDS: differentiable data selection, an online bilevel selector with a look-ahead step.
+
+What: a weight network learns to prefer the generic rows whose gradient, in a virtual SGD step of
+rate ``look_ahead``, lowers the loss of a target batch; the main model trains on rows drawn by it.
+Source: Wang et al. 2020 (arXiv 1911.10088) as arXiv 2311.11973 section 3.2 uses it ("soft" in its
+public code); weights are a softmax over the token cells of the sub-batch.
+Direction: ``u = -grad L_target(theta - look_ahead * g_w)``, ``g_w`` the weighted generic gradient;
+the influences are scaled by the rate, as differentiating through the step does. Rate 0 is the
+limit of that divided by the rate: no look-ahead, no scale.
+Defaults: look-ahead 0.1, Adam 1e-3, convolution 128 x 7, update every step (public code).
+Charged for: scoring the big batch, three more gradients' worth of work on batch-sized rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from baselines.online.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.api.baseline import Choice
+from benchmark.api.cost import RowFlops
+from benchmark.models.influence import gradient, parameters_of, step_along
+from benchmark.models.transformer import token_share
+
+
+class DDSHyperparameters(SelectorHyperparameters):
+    """Settings of DDS."""
+
+    look_ahead: Annotated[float, Field(ge=0, lt=10), Choice((0.0, 0.1))] = 0.1
+
+
+class DDS(OnlineSelector):
+    """Differentiable data selection."""
+
+    name = "dds"
+    summary = "bilevel selector: virtual SGD step, then the target gradient there"
+    Hyperparameters = DDSHyperparameters
+
+    def direction(
+        self,
+        step: int,  # noqa: ARG002
+        rows: Tensor,
+        weights: Tensor,
+        target: Tensor,
+    ) -> tuple[Mapping[str, Tensor], float]:
+        rate = self.hyperparameters.look_ahead
+        model = self.task.model
+        here = parameters_of(model)
+        if rate > 0:
+            _, generic = gradient(model, rows, weights)
+            here = step_along(here, generic, -rate)
+        loss, ahead = gradient(model, target, token_share(target), at=here)
+        self._figures["outer_loss"] = float(loss)
+        return {name: -value for name, value in ahead.items()}, rate or 1.0
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return (2 if self.hyperparameters.look_ahead > 0 else 1) * row.gradient

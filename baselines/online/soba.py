@@ -1,0 +1,90 @@
+"""SOBA: a bilevel selector that solves for the direction of the hypergradient while it trains.
+
+What: an auxiliary vector ``v`` follows the solution of ``H v = -grad L_target``, one optimiser step
+at a time; the weight network learns from the influence of the drawn rows along ``v``.
+Source: Dagreou et al. 2022 (arXiv 2201.13409) as arXiv 2311.11973 section 3.2 uses it.
+Direction: ``u = v``; ``v`` is trained by the main model's optimiser and schedule on ``H v + s``,
+``s`` the target gradient and ``H`` the Hessian of the drawn rows' token-mean loss. Without the
+Hessian (``hessian: false``) it is trained on ``s`` alone.
+Sub-batch: the drawn rows, weighted once more by the softmax, for the influences and for ``H v``.
+Defaults: Hessian on, Adam 1e-3, convolution 128 x 7, update every step (public code).
+Charged for: scoring the big batch, a target gradient, a Hessian product (forward-mode over one
+backward pass: about three gradients) and an influence pass on batch-sized rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from baselines.online.selector import OnlineSelector, SelectorHyperparameters
+from benchmark.api.baseline import Choice
+from benchmark.api.cost import RowFlops
+from benchmark.api.task import Batch, Task
+from benchmark.models.influence import gradient, hessian_product, parameters_of
+from benchmark.models.optimisation import build_optimizer
+from benchmark.models.transformer import token_share
+
+
+class SOBAHyperparameters(SelectorHyperparameters):
+    """Settings of SOBA."""
+
+    hessian: Annotated[bool, Choice((True, False))] = True
+
+
+class SOBA(OnlineSelector):
+    """Stochastic bilevel optimisation with one auxiliary variable."""
+
+    name = "soba"
+    summary = "bilevel selector: an auxiliary vector learns the inverse-Hessian target gradient"
+    Hyperparameters = SOBAHyperparameters
+
+    def __init__(self, task: Task, hyperparameters: SOBAHyperparameters) -> None:
+        super().__init__(task, hyperparameters)
+        own = parameters_of(task.model)
+        self.v = {name: torch.nn.Parameter(torch.zeros_like(value)) for name, value in own.items()}
+        self.v_optimizer = build_optimizer(list(self.v.values()))
+
+    def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
+        return chosen
+
+    def direction(
+        self, step: int, rows: Tensor, weights: Tensor, target: Tensor
+    ) -> tuple[Mapping[str, Tensor], float]:
+        del weights  # The Hessian is that of the uniform loss the main model trains on.
+        for name, value in self.linear_direction(rows, target).items():
+            self.v[name].grad = value
+        self.v_optimizer.param_groups[0]["lr"] = self.task.learning_rate(step)
+        self.v_optimizer.step()
+        return {name: value.detach() for name, value in self.v.items()}, 1.0
+
+    def linear_direction(self, rows: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """``H v + s``, what ``v`` descends along; ``s`` alone without the Hessian."""
+        model = self.task.model
+        loss, direction = gradient(model, target, token_share(target))
+        self._figures["outer_loss"] = float(loss)
+        if self.hyperparameters.hessian:
+            v = {name: value.detach() for name, value in self.v.items()}
+            product = hessian_product(model, rows, token_share(rows), v)
+            direction = {name: value + product[name] for name, value in direction.items()}
+        return direction
+
+    def direction_flops(self, row: RowFlops) -> float:
+        return row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {
+            "v": {name: value.detach() for name, value in self.v.items()},
+            "v_optimizer": self.v_optimizer.state_dict(),
+        }
+        return {**super().state_dict(), **own}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        with torch.no_grad():
+            for name, value in state["v"].items():
+                self.v[name].copy_(value)
+        self.v_optimizer.load_state_dict(state["v_optimizer"])

@@ -1,0 +1,141 @@
+"""Weight networks: small models that score an example from its tokens.
+
+Source: arXiv 2311.11973, section 4 and its public code. Both read the shifted input, start
+symbol first, so they never see a row's last token.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+
+from benchmark.models.transformer import shifted, token_counts
+
+Size = Annotated[int, Field(gt=0)]
+
+
+class NetworkConfig(BaseModel):
+    """Kind and size of a weight network; the defaults are those of the published runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["convolution", "bag_of_ngrams"] = "convolution"
+    embedding: Size = 128
+    hidden: Size = 128
+    span: Annotated[int, Field(ge=1, le=64)] = 7
+    buckets: Size = 4096
+
+
+SMALL_NETWORK = {"network": {"embedding": 8, "hidden": 8}}
+"""Hyper-parameters of a method that make its network quick to check."""
+
+
+class ConvolutionNetwork(nn.Module):
+    """Embedding, one causal convolution, ReLU, one score a position, mean over tokens.
+
+    ``[n, T] -> [n]``.
+    """
+
+    def __init__(self, vocabulary_size: int, embedding: int, hidden: int, span: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding)
+        self.convolution = nn.Conv1d(embedding, hidden, span)
+        self.score = nn.Linear(hidden, 1)
+
+    def row_flops(self, tokens: int) -> float:
+        """FLOPs of scoring one row; three times that with the gradient."""
+        kernel = self.convolution.weight.numel() + self.score.weight.numel()
+        return 2.0 * tokens * kernel
+
+    def forward(self, rows: Tensor) -> Tensor:
+        embedded = self.embedding(shifted(rows)).transpose(1, 2)
+        past = F.pad(embedded, (self.convolution.kernel_size[0] - 1, 0))
+        hidden = F.relu(self.convolution(past)).transpose(1, 2)
+        scores = self.score(hidden)[:, :, 0] * (rows > 0)
+        total: Tensor = scores.sum(1) / (token_counts(rows) + 1e-6)
+        return total
+
+
+class BagOfNgramsNetwork(nn.Module):
+    """Mean embedding of the n-grams up to length ``span``, then a two-layer network.
+
+    ``span`` 1 is the reference's bag of words. Longer n-grams are hashed into ``buckets``
+    rows behind the single tokens. ``[n, T] -> [n]``.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, embedding: int, hidden: int, span: int, buckets: int
+    ) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.span = span
+        self.buckets = buckets
+        rows = vocabulary_size + (buckets if span > 1 else 0)
+        self.embedding = nn.Embedding(rows, embedding)
+        self.hidden = nn.Linear(embedding, hidden)
+        self.score = nn.Linear(hidden, 1)
+
+    def row_flops(self, tokens: int) -> float:  # noqa: ARG002
+        """FLOPs of scoring one row, table look-ups left out; three times that with the gradient."""
+        return 2.0 * (self.hidden.weight.numel() + self.score.weight.numel())
+
+    def forward(self, rows: Tensor) -> Tensor:
+        features = self.features(shifted(rows))
+        summed = F.embedding_bag(features, self.embedding.weight, mode="sum", padding_idx=0)
+        mean = summed / ((features > 0).sum(1, keepdim=True) + 1e-6)
+        scores: Tensor = self.score(F.relu(self.hidden(mean)))[:, 0]
+        return scores
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Embedding rows of all n-grams, 0 where there is none: ``[n, T] -> [n, span * T]``."""
+        grams = [inputs]
+        code = inputs
+        for length in range(2, self.span + 1):
+            before = F.pad(inputs[:, : 1 - length], (length - 1, 0))
+            code = (code * 1_000_003 + before) % 2_147_483_647
+            complete = (inputs > 0) & (before > 0)
+            grams.append(torch.where(complete, self.vocabulary_size + code % self.buckets, 0))
+        return torch.cat(grams, 1)
+
+
+WeightNetwork = ConvolutionNetwork | BagOfNgramsNetwork
+
+
+def build_network(config: NetworkConfig, vocabulary_size: int, seed: int) -> WeightNetwork:
+    """A weight network with initial weights that depend on ``seed`` only.
+
+    Embeddings and kernels are normal with variance 1 / fan-in, biases zero.
+    """
+    network: WeightNetwork
+    if config.kind == "convolution":
+        network = ConvolutionNetwork(vocabulary_size, config.embedding, config.hidden, config.span)
+    else:
+        network = BagOfNgramsNetwork(
+            vocabulary_size, config.embedding, config.hidden, config.span, config.buckets
+        )
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        if parameter.dim() == 1:
+            nn.init.zeros_(parameter)
+        else:
+            fan_in = parameter[0].numel()
+            nn.init.normal_(parameter, std=1 / math.sqrt(fan_in), generator=generator)
+    return network
+
+
+def example_probability(scores: Tensor, rows: Tensor) -> Tensor:
+    """Share of each example when a softmax runs over all token cells of the batch.
+
+    Proportional to length times exp(score), summing to one: ``[n] -> [n]``.
+    """
+    return torch.softmax(scores + token_counts(rows).clamp(min=1).log().to(scores.dtype), 0)
+
+
+def draw_without_replacement(probability: Tensor, count: int, gumbel: Tensor) -> Tensor:
+    """``count`` distinct indices, drawn with ``probability`` by Gumbel top-k, best first."""
+    return torch.topk(probability.log() + gumbel, count).indices

@@ -1,0 +1,100 @@
+"""Auxiliary models: what methods train and score with besides the main model.
+
+All of it is charged to the method: call these inside ``prepare`` or ``batch``.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.api.task import Batch, Task
+from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
+from benchmark.models.transformer import per_example_loss
+
+SCORING_ROWS = 512
+
+
+def twin(model: nn.Module) -> nn.Module:
+    """An independent copy of a model with the weights that it has now."""
+    return copy.deepcopy(model)
+
+
+def train(
+    task: Task,
+    model: nn.Module,
+    batches: Callable[[int], Batch],
+    steps: int,
+    purpose: str,
+    rate: float | None = None,
+) -> None:
+    """Train ``model`` on ``batches(step)`` as the main model is trained.
+
+    ``rate`` is the peak learning rate (None: the main model's), reached after a tenth of the
+    ``steps``. Dropout is a function of the run's seed, ``purpose`` and the step.
+
+    Raises:
+        FloatingPointError: the loss stopped being finite.
+    """
+    optimizer = build_optimizer(list(model.parameters()))
+    peak = task.peak_rate if rate is None else rate
+    for step in range(steps):
+        batch = batches(step)
+        train_step(task, model, optimizer, batch, rate_at(step, steps, peak), f"{purpose} {step}")
+
+
+def train_step(
+    task: Task,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    rate: float,
+    purpose: str,
+) -> None:
+    """One step of ``model`` on ``batch`` at a learning ``rate``; its rows go on the bill.
+
+    Dropout is a function of the run's seed and ``purpose``, which names the step too.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    fix_dropout(task, purpose)
+    task.meter.count_examples(len(batch))
+    loss = update(model, optimizer, batch, rate)
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"auxiliary model's loss is {loss} ({purpose})")
+
+
+def fix_dropout(task: Task, purpose: str) -> None:
+    """Make the dropout that follows a function of the run's seed and ``purpose``."""
+    torch.manual_seed(task.derived_seed(purpose))
+
+
+def rate_at(step: int, steps: int, peak: float) -> float:
+    """Learning rate of an auxiliary model: the main schedule, warm-up a tenth of its ``steps``."""
+    return inverse_square_root(step, peak, math.ceil(steps / 10))
+
+
+@torch.no_grad()
+def score(model: nn.Module, rows: Tensor) -> Tensor:
+    """Per-example losses of ``rows`` ``[n, T]`` without dropout, in nats: ``[n]``."""
+    training = model.training
+    model.eval()
+    losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
+    model.train(training)
+    return losses
+
+
+def map_generic(task: Task, of_batch: Callable[[Batch], np.ndarray]) -> np.ndarray:
+    """``of_batch`` of every generic row in order, block by block: ``[len(generic), ...]``."""
+    size = len(task.generic)
+    parts = [
+        of_batch(task.generic_rows(np.arange(start, min(start + SCORING_ROWS, size))))
+        for start in range(0, size, SCORING_ROWS)
+    ]
+    return np.concatenate(parts)

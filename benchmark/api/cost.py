@@ -1,0 +1,131 @@
+"""The bill of a run: FLOPs, seconds, examples and target passes, all charged to the method."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from benchmark.models.parallel import processes, sum_numbers
+from benchmark.study.records import Cost
+
+_aten = torch.ops.aten
+
+
+def _cpu_attention(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(q, k, v))
+
+
+def _cpu_attention_backward(grad: Any, q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:
+    return int(sdpa_backward_flop_count(grad, q, k, v))
+
+
+# torch's counter knows the fused attention of GPUs only.
+_FUSED_CPU_ATTENTION = {
+    _aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention,
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward,
+}
+
+
+@dataclass(frozen=True)
+class RowFlops:
+    """FLOPs of one row through the main model, by kind of pass: the units of a declared cost.
+
+    ``tokens`` is the row's width T; the kinds are functions of `benchmark.models.influence`.
+    """
+
+    tokens: int
+    forward: float
+    gradient: float
+    influence: float
+    hessian_product: float
+
+
+class CostMeter:
+    """Adds up what a run uses.
+
+    Counting FLOPs slows small models down, and steps of one kind cost the same, so they are
+    counted on the first step of each kind and then charged again at each further one. Of a run on
+    several processes, FLOPs are those of all together, what each of them repeats included; seconds
+    are this process's.
+    """
+
+    def __init__(self) -> None:
+        self.parts: defaultdict[str, float] = defaultdict(float)
+        self.seconds = 0.0
+        self.examples = 0
+        self.target_passes = 0.0
+        self._known: dict[str, float] = {}
+        self._open = False
+
+    @contextmanager
+    def charge(self, part: str, kind: str | None = None) -> Iterator[None]:
+        """Charge the work inside to ``part``; work of the same ``kind`` is counted once.
+
+        With ``kind`` None it is counted every time. Inside another charge it is part of that.
+        """
+        if self._open:
+            yield
+            return
+        known = f"{part}/{kind}"
+        start = time.perf_counter()
+        self._open = True
+        try:
+            if kind is not None and known in self._known:
+                yield
+            else:
+                with FlopCounterMode(display=False, custom_mapping=_FUSED_CPU_ATTENTION) as counter:
+                    yield
+                (self._known[known],) = sum_numbers(float(counter.get_total_flops()))
+        finally:
+            self._open = False
+        self.parts[part] += self._known[known]
+        self.seconds += time.perf_counter() - start
+
+    def charge_flops(self, part: str, flops: float) -> None:
+        """Charge work done outside torch by every process, by its known number of operations."""
+        self.parts[part] += flops * processes()
+
+    def count_examples(self, count: int) -> None:
+        """Note that ``count`` rows were trained on."""
+        self.examples += count
+
+    def count_target(self, passes: float) -> None:
+        """Note that a share ``passes`` of the target sample was drawn."""
+        self.target_passes += passes
+
+    def bill(self) -> Cost:
+        """The bill so far."""
+        return Cost(
+            flops=sum(self.parts.values()),
+            seconds=self.seconds,
+            examples=self.examples,
+            target_passes=self.target_passes,
+            parts=dict(self.parts),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on counting after a restart."""
+        return {
+            "parts": dict(self.parts),
+            "seconds": self.seconds,
+            "examples": self.examples,
+            "target_passes": self.target_passes,
+            "known": dict(self._known),
+            "processes": processes(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.parts = defaultdict(float, state["parts"])
+        self.seconds = state["seconds"]
+        self.examples = state["examples"]
+        self.target_passes = state["target_passes"]
+        # Other numbers of processes repeat other amounts of work.
+        self._known = dict(state["known"]) if state["processes"] == processes() else {}

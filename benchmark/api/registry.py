@@ -1,0 +1,181 @@
+"""Methods by name: the files of ``baselines``, the entry points of installed packages, any file."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from benchmark.core.config_file import explain
+from benchmark.core.errors import UserError, unknown
+from benchmark.study.chosen import Chosen, ChosenValues
+from benchmark.study.method_files import code_digest, file_of, load_module, names_file
+from benchmark.study.study import MethodEntry, Study, load_chosen
+
+if TYPE_CHECKING:
+    from benchmark.api.baseline import Baseline
+
+ENTRY_POINTS = "adaptbench.baselines"
+
+
+@cache
+def methods() -> dict[str, type[Baseline]]:
+    """Every registered method by name (imports them, and so torch)."""
+    found: dict[str, type[Baseline]] = {}
+    for method in (*_own_methods(), *_installed_methods()):
+        if method.name in found:
+            other = found[method.name]
+            raise UserError(
+                f"two methods are called {method.name!r}: {method.__module__} and "
+                f"{other.__module__}; rename one or uninstall its package"
+            )
+        found[method.name] = method
+    return dict(sorted(found.items()))
+
+
+def find_method(name: str, at: str = "") -> type[Baseline]:
+    """The method called ``name``, or the one in the file ``name`` if that ends in ``.py``.
+
+    Raises:
+        UserError: there is none; lists those that exist.
+    """
+    if names_file(name):
+        return _method_in_file(Path(name), at)
+    if name not in methods():
+        raise unknown("method", name, methods(), at=at)
+    return methods()[name]
+
+
+def method_of(entry: MethodEntry, at: str = "") -> type[Baseline]:
+    """The method of an entry, refused if its file is not the one that the entry was made with."""
+    if not names_file(entry.method):
+        return find_method(entry.method, at)
+    file = file_of(entry.method, entry.code)
+    if entry.code and entry.code != code_digest(file):
+        raise UserError(
+            f"{at}{entry.method} has changed since these runs were planned (code "
+            f"{entry.code[:8]}): start the command again"
+        )
+    return _method_in_file(file, at)
+
+
+def check_methods(study: Study, file: object = None) -> None:
+    """Refuse a study that names an unknown method or a bad hyper-parameter."""
+    for number, entry in enumerate(study.methods):
+        at = f"{file}: methods.{number}: " if file else f"methods.{number}: "
+        settings = method_of(entry, at).Hyperparameters
+        try:
+            settings.model_validate(entry.hyperparameters)
+        except ValidationError as error:
+            problem = explain(error, settings)
+            raise UserError(f"{at}{entry.method}: hyperparameters.{problem}") from error
+
+
+def resolve(study: Study) -> Study:
+    """The study with every hyper-parameter written out, so that runs do not depend on defaults.
+
+    Methods in files get the digest of their code, so that runs do not outlive it. Values chosen
+    by tuning are read in, those of the study's own models, targets and methods.
+
+    Raises:
+        UserError: a chosen value is missing or invalid, or contradicts what the study says.
+    """
+    entries = []
+    for entry in study.methods:
+        settings = method_of(entry).Hyperparameters
+        values = settings.model_validate(entry.hyperparameters).model_dump(mode="json")
+        code = code_digest(Path(entry.method)) if names_file(entry.method) else ""
+        entries.append(entry.model_copy(update={"hyperparameters": values, "code": code}))
+    resolved = study.model_copy(update={"methods": tuple(entries)})
+    if study.tuned is None:
+        return resolved
+    return resolved.model_copy(update={"tuned": _chosen_for(study, study.tuned)})
+
+
+def _chosen_for(study: Study, tuned: Path | Chosen) -> Chosen:
+    """The chosen values that a study needs, every hyper-parameter written out."""
+    chosen = tuned if isinstance(tuned, Chosen) else load_chosen(tuned)
+    at = "tuned: " if isinstance(tuned, Chosen) else f"{tuned}: "
+    rows = []
+    for model, target in itertools.product(study.models, study.targets):
+        for entry in study.methods:
+            row = _completed(chosen.find(model, target, entry.label, at), entry, at)
+            # In a resolved study, the entry has the defaults of what was tuned.
+            if isinstance(tuned, Path):
+                _require_agreement(row, entry, at)
+            rows.append(row)
+    return chosen.model_copy(update={"chosen": tuple(rows)})
+
+
+def _completed(row: ChosenValues, entry: MethodEntry, at: str) -> ChosenValues:
+    settings = method_of(entry).Hyperparameters
+    try:
+        values = settings.model_validate(row.hyperparameters).model_dump(mode="json")
+    except ValidationError as error:
+        problem = explain(error, settings)
+        raise UserError(f"{at}chosen: {row.where}: hyperparameters.{problem}") from error
+    return row.model_copy(update={"hyperparameters": values})
+
+
+def _require_agreement(row: ChosenValues, entry: MethodEntry, at: str) -> None:
+    """Refuse to overrule what the study's entry says."""
+    settings = method_of(entry).Hyperparameters
+    written = settings.model_validate(entry.hyperparameters).model_dump(mode="json")
+    for name in entry.hyperparameters:
+        if row.hyperparameters[name] != written[name]:
+            raise UserError(
+                f"{at}chosen: {row.where}: hyperparameters.{name}: {row.hyperparameters[name]!r} "
+                f"contradicts the study, which gives {written[name]!r}: remove it there, or tune "
+                "again"
+            )
+
+
+def _own_methods() -> list[type[Baseline]]:
+    package = importlib.import_module("baselines")
+    modules = pkgutil.walk_packages(package.__path__, "baselines.")
+    return [m for found in modules for m in _methods_in(importlib.import_module(found.name))]
+
+
+def _method_in_file(file: Path, at: str) -> type[Baseline]:
+    found = _methods_in(load_module(file))
+    if len(found) != 1:
+        names = ", ".join(method.__name__ for method in found) or "none"
+        raise UserError(
+            f"{at}{file}: a method's file holds exactly one complete subclass of Baseline (has a "
+            f"name, a summary and batch); found: {names}"
+        )
+    for key in ("name", "summary"):
+        if not isinstance(getattr(found[0], key, None), str):
+            raise UserError(f'{at}{file}: {found[0].__name__} has no {key}: give it {key} = "..."')
+    return found[0]
+
+
+def _methods_in(module: ModuleType) -> list[type[Baseline]]:
+    base: type[Baseline] = importlib.import_module("benchmark.api.baseline").Baseline
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and not inspect.isabstract(value)
+        and value.__module__ == module.__name__
+    ]
+
+
+def _installed_methods() -> list[type[Baseline]]:
+    base: type[Baseline] = importlib.import_module("benchmark.api.baseline").Baseline
+    found: list[type[Baseline]] = []
+    for point in entry_points(group=ENTRY_POINTS):
+        method = point.load()
+        if not (inspect.isclass(method) and issubclass(method, base)):
+            raise UserError(f"entry point {point.name!r} ({point.value}) is not a Baseline class")
+        found.append(method)
+    return found

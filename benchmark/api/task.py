@@ -1,0 +1,177 @@
+"""What a method is handed: the generic corpus, the target's train sample, the main model.
+
+Nothing here can reach the target's valid or test rows: a task is built from the train sample
+and keeps no reference to where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.api.cost import CostMeter
+from benchmark.core.errors import UserError
+from benchmark.core.randomness import EpochOrder, derived_key, generator
+from benchmark.data.tokenizers import Tokenizer, load_tokenizer
+
+
+class Rows(Protocol):
+    """Token rows that can be gathered by position; satisfied by ``benchmark.data`` views."""
+
+    @property
+    def domain_names(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def tokens(self, positions: np.ndarray) -> np.ndarray: ...
+
+    def domains(self, positions: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples to train on: ``rows`` ``[n, T]``, and how much each of their tokens counts.
+
+    ``weights`` ``[n]`` are non-negative (all one when None); ``positions`` ``[n]`` are places in
+    the generic corpus, -1 for a row of the target sample.
+    """
+
+    rows: Tensor
+    positions: np.ndarray
+    weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, chosen: Tensor) -> Batch:
+        """The sub-batch of the given indices, in their order, without weights."""
+        return Batch(self.rows[chosen], self.positions[chosen.cpu().numpy()])
+
+
+class Task:
+    """One (model, target, seed) as a method sees it.
+
+    ``learning_rate`` is the main model's by step; ``decode`` turns token rows ``[n, T]`` into the
+    text of each, and is None where rows hold no text.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        generic: Rows,
+        target: np.ndarray,
+        vocabulary_size: int,
+        batch_size: int,
+        big_batch_size: int,
+        steps: int,
+        seed: int,
+        meter: CostMeter,
+        learning_rate: Callable[[int], float],
+        decode: Callable[[np.ndarray], list[str]] | None = None,
+    ) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.generic = generic
+        self.vocabulary_size = vocabulary_size
+        self.batch_size = batch_size
+        self.big_batch_size = big_batch_size
+        self.steps = steps
+        self.seed = seed
+        self.meter = meter
+        self.learning_rate = learning_rate
+        self.decode = decode
+        self._target = torch.from_numpy(target).to(self.device)
+        self._generic_order = EpochOrder(len(generic), seed, "generic")
+
+    @property
+    def target_size(self) -> int:
+        """Rows in the target's train sample."""
+        return len(self._target)
+
+    @cached_property
+    def peak_rate(self) -> float:
+        """The highest learning rate that the main model is trained at."""
+        return max(self.learning_rate(step) for step in range(self.steps))
+
+    def generic_batch(self, step: int, size: int | None = None) -> Batch:
+        """The first ``size`` generic rows of this step, by default one batch.
+
+        Each step owns ``big_batch_size`` places of an epoch-wise shuffled order, and every
+        method reads them from the front: what a small batch holds, a bigger one holds too.
+        """
+        size = size or self.batch_size
+        if size > self.big_batch_size:
+            raise UserError(
+                f"training.big_batch: {self.big_batch_size} rows a step are too few for "
+                f"{size // self.batch_size} x batch {self.batch_size} = {size}: raise it to "
+                f"{size} or lower the method's downsampling"
+            )
+        positions = self._generic_order.items(step * self.big_batch_size, size)
+        return self.generic_rows(positions)
+
+    def big_batch(self, step: int, downsampling: int | None = None) -> Batch:
+        """``downsampling`` generic batches of this step, by default all that the study offers."""
+        return self.generic_batch(step, self.rows_offered(downsampling))
+
+    def rows_offered(self, downsampling: int | None = None) -> int:
+        """Rows in such a big batch."""
+        return self.big_batch_size if downsampling is None else self.batch_size * downsampling
+
+    def generic_rows(self, positions: np.ndarray) -> Batch:
+        """The generic rows at ``positions``."""
+        rows = torch.from_numpy(self.generic.tokens(positions)).to(self.device)
+        return Batch(rows, positions)
+
+    def target_batch(self, step: int, size: int | None = None, stream: str = "target") -> Batch:
+        """``size`` rows of the target sample, in an epoch-wise shuffled order of its own.
+
+        Streams with other names are independent orders of the same rows.
+        """
+        size = size or self.batch_size
+        order = EpochOrder(self.target_size, self.seed, stream)
+        self.meter.count_target(size / self.target_size)
+        chosen = torch.from_numpy(order.items(step * size, size)).to(self.device)
+        return Batch(self._target[chosen], np.full(size, -1))
+
+    def target_sample(self) -> Tensor:
+        """The whole train sample ``[k, T]``; charged as one pass over it."""
+        self.meter.count_target(1.0)
+        return self._target.clone()
+
+    def rng(self, step: int, purpose: str) -> np.random.Generator:
+        """Randomness that depends on seed, step and purpose only."""
+        return generator(self.seed, step, purpose)
+
+    def derived_seed(self, purpose: str) -> int:
+        """A seed for torch, from the run's seed and ``purpose``."""
+        return derived_key(self.seed, purpose)
+
+    def gumbel(self, step: int, purpose: str, count: int) -> Tensor:
+        """Standard Gumbel noise ``[count]`` in the default precision."""
+        noise = self.rng(step, purpose).gumbel(size=count)
+        return torch.from_numpy(noise).to(self.device, torch.get_default_dtype())
+
+    def uniform_subset(self, step: int, purpose: str, of: int, count: int) -> Tensor:
+        """``count`` distinct indices below ``of``, uniform: int64 ``[count]``."""
+        chosen = self.rng(step, purpose).choice(of, size=count, replace=False)
+        return torch.from_numpy(chosen).to(self.device)
+
+
+def text_decoder(tokenizer: str) -> Callable[[np.ndarray], list[str]]:
+    """What turns token rows ``[n, T]`` into text by the tokenizer of that name.
+
+    The tokenizer is loaded when first needed; raises `UserError` if it cannot be.
+    """
+
+    @cache
+    def loaded() -> Tokenizer:
+        return load_tokenizer(tokenizer)
+
+    return lambda rows: [loaded().decode(row) for row in rows]

@@ -1,0 +1,217 @@
+"""The command ``adaptbench diagnose``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli.rule import RuleOption
+from benchmark.cli.shared import (
+    RESULTS,
+    CacheOption,
+    Device,
+    DeviceOption,
+    ResultsOption,
+    StudyArgument,
+    ThreadsOption,
+    console,
+    interruptible,
+    load,
+    messages,
+    require_device,
+    say,
+)
+from benchmark.core.errors import unknown
+from benchmark.diagnostic import defaults
+
+if TYPE_CHECKING:
+    from benchmark.data import PreparedData
+    from benchmark.diagnostic.pretrained import Checkpoint
+    from benchmark.diagnostic.settings import Settings
+    from benchmark.study.records import Environment
+    from benchmark.study.study import RunSpec, Study
+
+
+class Normalisation(StrEnum):
+    """How inner products of gradients become alignments."""
+
+    cosine = "cosine"
+    reference = "reference"
+
+
+def diagnose(
+    study: StudyArgument,
+    model: Annotated[str | None, typer.Option(help="Only this model. [default: all]")] = None,
+    target: Annotated[str | None, typer.Option(help="Only this target. [default: all]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of pretraining. [default: the study's first]")
+    ] = None,
+    at: Annotated[
+        str, typer.Option(help="Checkpoints of pretraining, in percent of its steps.")
+    ] = defaults.AT,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="Weights of your own instead, such as a run's trained.safetensors."),
+    ] = None,
+    probe_rows: Annotated[
+        int, typer.Option(min=1, help="Generic rows to look at.")
+    ] = defaults.PROBE_ROWS,
+    batches: Annotated[
+        int, typer.Option(min=1, help="Disjoint batches of the target.")
+    ] = defaults.BATCHES,
+    batch_rows: Annotated[
+        int, typer.Option(min=1, help="Target rows in each batch.")
+    ] = defaults.BATCH_ROWS,
+    normalisation: Annotated[
+        Normalisation, typer.Option(help="True cosines, or the paper code's one-sided ones.")
+    ] = Normalisation.cosine,
+    rule: RuleOption = None,
+    convergence: Annotated[
+        bool, typer.Option("--convergence", help="Draw the measures against the probe's size.")
+    ] = False,
+    device: DeviceOption = Device.cpu,
+    threads: ThreadsOption = 1,
+    results: ResultsOption = RESULTS,
+    cache: CacheOption = None,
+) -> None:
+    """Tell from a target's train sample, before training, whether online selection can help."""
+    from benchmark.diagnostic.settings import Settings, parse_at
+    from benchmark.study.environment import cache_folder, describe
+
+    require_device(device)
+    loaded = load(study)
+    specs = _specs(loaded, model, target, seed)
+    shares = parse_at(at)
+    settings = Settings(
+        probe_rows=probe_rows,
+        batches=batches,
+        batch_rows=batch_rows,
+        normalisation=normalisation.value,
+    )
+    job = _Job(
+        study=loaded.study,
+        shares=shares,
+        files=tuple(checkpoint or ()),
+        settings=settings,
+        folder=results / loaded.study / "diagnosis",
+        cache=cache_folder(cache),
+        environment=describe(device.value, threads),
+        rule=rule,
+        convergence=convergence,
+    )
+    _set_up_torch(job.environment)
+    with interruptible():
+        for spec in specs:
+            job.run(spec)
+    _explain()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A diagnosis of each (model, target) asked for."""
+
+    study: str
+    shares: tuple[float, ...]
+    files: tuple[Path, ...]
+    settings: Settings
+    folder: Path
+    cache: Path
+    environment: Environment
+    rule: Path | None
+    convergence: bool
+
+    def run(self, spec: RunSpec) -> None:
+        """Diagnose one (model, target, seed), publish it and print it."""
+        from benchmark.diagnostic.convergence import write_convergence
+        from benchmark.diagnostic.diagnose import diagnose
+        from benchmark.diagnostic.figure import write_figure
+        from benchmark.diagnostic.records import write_diagnosis
+        from benchmark.diagnostic.rule import RULE, load_rule
+        from benchmark.diagnostic.terminal import terminal_summary
+
+        rule = load_rule(self.rule or RULE)
+        data = _prepared(spec, self.cache)
+        self.settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
+        at = f"{spec.model_name}, {spec.target_name}"
+        with messages.status(at) as status:
+            diagnosis = diagnose(
+                self.study,
+                spec,
+                data,
+                self._checkpoints(spec, data, lambda what: status.update(f"{at}: {what}")),
+                self.settings,
+                rule,
+                self.environment,
+                lambda what: status.update(f"{at}: {what}"),
+            )
+        written = [write_diagnosis(self.folder, diagnosis.record)]
+        written += write_figure(self.folder, diagnosis.record)
+        if self.convergence:
+            written += write_convergence(self.folder, diagnosis)
+        console.print(terminal_summary(diagnosis.record))
+        say("written: " + ", ".join(str(file) for file in written))
+
+    def _checkpoints(
+        self, spec: RunSpec, data: PreparedData, hear: Callable[[str], None]
+    ) -> list[Checkpoint]:
+        from benchmark.diagnostic.pretrained import Pretraining, given
+
+        if self.files:
+            return given(self.files)
+        pretraining = Pretraining(
+            spec,
+            data,
+            self.cache,
+            self.environment,
+            lambda step, of, loss: hear(f"pretraining step {step} of {of}, loss {loss:.3f}"),
+        )
+        return pretraining.checkpoints(self.shares)
+
+
+def _explain() -> None:
+    """Print what the measures mean."""
+    # Imported here so that bad input is refused at once.
+    from benchmark.diagnostic.terminal import legend
+
+    console.print(legend())
+
+
+def _set_up_torch(environment: Environment) -> None:
+    """As for a run: what makes results bit-identical."""
+    import torch
+
+    torch.set_num_threads(environment.threads)
+    if environment.device != "cpu" or environment.threads > 1:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _specs(study: Study, model: str | None, target: str | None, seed: int | None) -> list[RunSpec]:
+    """Plain pretraining of each (model, target) asked for, whatever the study's methods are."""
+    from benchmark.study.study import MethodEntry
+
+    if model is not None and model not in study.models:
+        raise unknown("model", model, study.models, at="--model: ")
+    if target is not None and target not in study.targets:
+        raise unknown("target", target, study.targets, at="--target: ")
+    changes = {
+        "methods": (MethodEntry(method="pretraining"),),
+        "seeds": (study.seeds[0] if seed is None else seed,),
+        "tuned": None,
+    }
+    runs = study.model_copy(update=changes).runs()
+    return [
+        run for run in runs if model in (None, run.model_name) and target in (None, run.target_name)
+    ]
+
+
+def _prepared(spec: RunSpec, cache: Path) -> PreparedData:
+    from benchmark.data import prepare
+    from benchmark.running.progress import StudyProgress
+
+    with StudyProgress(messages) as progress:
+        return prepare(spec.data, spec.target, cache, progress.building)

@@ -1,0 +1,62 @@
+"""Which main model a study trains: validated settings, importable without torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from benchmark.core.errors import unknown
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class TransformerConfig(BaseModel):
+    """Size of the paper's decoder-only transformer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: Positive
+    width: Positive
+    heads: Positive
+    hidden: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> TransformerConfig:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"width {self.width} must be even and a multiple of heads {self.heads}"
+            )
+        return self
+
+
+PRESETS = {
+    "mini": TransformerConfig(layers=2, width=64, heads=4, hidden=256),
+    "small": TransformerConfig(layers=4, width=128, heads=4, hidden=512),
+    "paper": TransformerConfig(layers=12, width=256, heads=8, hidden=1024, dropout=0.1),
+}
+
+
+class ModelConfig(BaseModel):
+    """One main model of a study: exactly one of the four ways of naming it.
+
+    ``preset``: a size of the paper's transformer; ``transformer``: that architecture at any
+    size; ``huggingface``: a causal-LM checkpoint by hub id or local folder;
+    ``huggingface_config``: the same architectures from scratch (``model_type`` and its options).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str | None = None
+    transformer: TransformerConfig | None = None
+    huggingface: str | None = None
+    huggingface_config: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ModelConfig:
+        if len(self.model_dump(exclude_none=True)) != 1:
+            raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
+        if self.preset is not None and self.preset not in PRESETS:
+            raise ValueError(str(unknown("preset", self.preset, PRESETS)))
+        return self

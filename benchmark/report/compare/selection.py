@@ -1,0 +1,152 @@
+"""What a study's methods trained on: the share of a provenance domain over training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import style as mpl_style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from rich.table import Table
+
+from benchmark.core.errors import unknown
+from benchmark.core.files import write_atomically
+from benchmark.report.figures.picture import publish
+from benchmark.report.figures.style import GREY, RC, Style, method_styles
+from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index
+
+RUN = ["model", "target", "method", "seed"]
+LAST_PART = 0.25
+TICKS = (0, 1, 2, 5, 10, 20, 50)
+
+
+def selection_frame(results: Path, domain: str) -> pd.DataFrame:
+    """How often each run trained on rows of ``domain``: a row for each run and evaluation.
+
+    ``share``: of the generic rows trained on since the evaluation before, those of the domain
+    (precision); ``enrichment``: that over the domain's share of the corpus; ``seen``: share of
+    the domain's rows trained on so far (recall); ``progress``: share of the steps made.
+
+    Raises:
+        UserError: no run has such a domain.
+    """
+    base = pd.DataFrame([_base_rate(record, domain) for record in load_records(results)])
+    metrics = metrics_frame(results)
+    names = (f"domain_share/{domain}", f"domain_seen/{domain}")
+    trained = metrics[(metrics["stage"] == "trained") & metrics[names[0]].notna()]
+    frame = trained[[*RUN, "step", *names]].merge(base, on=RUN)
+    frame = frame.rename(columns=dict(zip(names, ("share", "seen"), strict=True)))
+    frame["enrichment"] = frame["share"] / frame["base_rate"]
+    frame["progress"] = frame["step"] / frame.groupby(RUN)["step"].transform("max")
+    return frame
+
+
+def selection_summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per (model, target, method): mean over seeds of the last quarter's share and enrichment, of
+    the highest enrichment on the way, and of the share of the domain's rows seen at the end.
+    """
+    last = frame[frame["progress"] > 1 - LAST_PART].groupby(RUN, sort=False)
+    runs = last[["base_rate", "share", "enrichment"]].mean()
+    whole = frame.groupby(RUN, sort=False)
+    runs["highest_enrichment"] = whole["enrichment"].max()
+    runs["seen"] = whole["seen"].max()
+    return runs.groupby(RUN[:-1], sort=False).mean().reset_index()
+
+
+def write_selection(results: Path, domain: str) -> list[Path]:
+    """Write ``selection-DOMAIN`` as CSV, Markdown and figures into a study's results folder."""
+    frame = selection_frame(results, domain)
+    summary = selection_summary(frame)
+    stem = results / f"selection-{domain}"
+    write_atomically(stem.with_suffix(".csv"), summary.to_csv(index=False, float_format="%.6g"))
+    write_atomically(stem.with_suffix(".md"), _markdown(summary, domain, results))
+    return [stem.with_suffix(".csv"), stem.with_suffix(".md"), *_draw(frame, domain, results)]
+
+
+def selection_table(results: Path, domain: str) -> Table:
+    """The summary for the terminal."""
+    table = Table(*_HEAD, title=f"rows of domain {domain} among those trained on")
+    for row in _cells(selection_summary(selection_frame(results, domain))):
+        table.add_row(*row)
+    return table
+
+
+_HEAD = ("target", "method", "share in last quarter", "times base", "highest", "domain seen")
+
+
+def _cells(summary: pd.DataFrame) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{row.target}",
+            f"{row.method}",
+            f"{row.share:.1%}",
+            f"{row.enrichment:.1f}x",
+            f"{row.highest_enrichment:.1f}x",
+            f"{row.seen:.1%}",
+        )
+        for row in summary.itertuples()
+    ]
+
+
+def _markdown(summary: pd.DataFrame, domain: str, results: Path) -> str:
+    rows = ["| " + " | ".join(row) + " |" for row in (_HEAD, *_cells(summary))]
+    rows.insert(1, "| :--- | :--- |" + " ---: |" * (len(_HEAD) - 2))
+    study = read_index(results).study
+    rule = (
+        f"Share of rows of domain `{domain}` among the generic rows trained on (precision), over "
+        f"the last quarter of {study.training.steps} steps; times its share of the corpus, "
+        f"{summary['base_rate'].mean():.2%}; the highest of all evaluations; and the share of its "
+        f"rows trained on at least once (recall). Seeds: {', '.join(map(str, study.seeds))}."
+    )
+    return "\n".join([f"# {study.study}: who trains on {domain}", "", *rows, "", rule, ""])
+
+
+def _draw(frame: pd.DataFrame, domain: str, results: Path) -> list[Path]:
+    styles = method_styles(list(dict.fromkeys(frame["method"])))
+    pairs = list(dict.fromkeys(frame[["model", "target"]].itertuples(index=False, name=None)))
+    with mpl_style.context(["default", RC]):
+        figure = Figure(figsize=(7.5, 3.8 * len(pairs)))
+        panels = figure.subplots(len(pairs), squeeze=False)[:, 0]
+        for axes, pair in zip(panels, pairs, strict=True):
+            here = frame[(frame["model"] == pair[0]) & (frame["target"] == pair[1])]
+            _draw_pair(axes, here, styles)
+            axes.set(ylabel=f"{domain} rows, times base rate", xlabel="training step")
+            axes.set_title(f"{pair[1]} ({pair[0]})", loc="left")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
+        return publish(figure, results, f"selection-{domain}")
+
+
+def _draw_pair(axes: Axes, frame: pd.DataFrame, styles: dict[str, Style]) -> None:
+    for method, runs in frame.groupby("method", sort=False):
+        mean = runs.groupby("step")["enrichment"].mean()
+        style = styles[str(method)]
+        axes.plot(
+            mean.index,
+            mean,
+            color=style.colour,
+            marker=style.marker,
+            linestyle=style.line,
+            label=str(method),
+        )
+    axes.axhline(1, color=GREY, linestyle="--", linewidth=1)
+    # Linear below 1, so that a method that avoids the domain can be shown too.
+    axes.set_yscale("symlog", linthresh=1, linscale=0.5)
+    axes.set_ylim(bottom=0)
+    axes.set_yticks(TICKS, labels=[str(tick) for tick in TICKS])
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _base_rate(record: RunRecord, domain: str) -> dict[str, object]:
+    sizes = record.data["domain_rows"]
+    if domain not in sizes:
+        raise unknown("domain", domain, sizes)
+    spec = record.spec
+    return {
+        "model": spec.model_name,
+        "target": spec.target_name,
+        "method": spec.method.label,
+        "seed": spec.seed,
+        "base_rate": sizes[domain] / sum(sizes.values()),
+    }

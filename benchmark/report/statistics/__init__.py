@@ -1,0 +1,1 @@
+"""Statistics, arrays in and arrays out; knows nothing of studies."""

@@ -1,0 +1,1 @@
+"""Tables as blocks of text, and how they are set: terminal, Markdown, HTML, LaTeX, CSV."""

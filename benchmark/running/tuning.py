@@ -1,0 +1,124 @@
+"""Choosing among trials on valid, and naming what was chosen in a study."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
+from benchmark.running.trials import trial_label, trial_study
+from benchmark.study.chosen import Chosen, ChosenValues
+from benchmark.study.records import RunRecord, load_records
+from benchmark.study.study import Study
+
+Stage = Literal["trained", "fine_tuned"]
+
+RULE = (
+    "lowest valid loss {when} of {trials} trials allowed to each method on each model and target "
+    "(trial 0 as the study has it, the others drawn at random from its search space; equal draws "
+    "are run once; failed trials are never chosen; ties go to the earlier trial)"
+)
+WHEN = {"trained": "as trained", "fine_tuned": "after fine-tuning"}
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """All that choosing may see of a trial: nothing of the test split.
+
+    ``valid_loss`` is None for a trial that failed; ``flops`` is its bill.
+    """
+
+    model: str
+    target: str
+    label: str
+    hyperparameters: dict[str, Any]
+    valid_loss: float | None
+    flops: float
+
+
+def read_trials(results: Path, stage: Stage) -> list[TrialResult]:
+    """What the records of a study of trials say about valid after ``stage``."""
+    return [_seen_by_choice(record, stage) for record in load_records(results)]
+
+
+def choose(
+    study: Study, results: Iterable[TrialResult], *, trials: int, seed: int, stage: Stage
+) -> Chosen:
+    """The best trial of each method on each model and target, by valid loss after ``stage``.
+
+    By default as trained: that is what a method's hyper-parameters act on, and it is one
+    measurement, while the loss after fine-tuning is the best of several on the same valid rows.
+    Choices are made for each target, as somebody would who has that target's sample only.
+
+    Raises:
+        UserError: all trials of a method failed.
+    """
+    plan = trial_study(study, trials, seed)
+    planned = {entry.label for entry in plan.methods}
+    found = {(result.model, result.target, result.label): result for result in results}
+    rows = []
+    for model, target in itertools.product(study.models, study.targets):
+        for entry in study.methods:
+            labels = {trial: trial_label(entry.label, trial) for trial in range(trials)}
+            places = {t: (model, target, name) for t, name in labels.items() if name in planned}
+            ran = {t: found[place] for t, place in places.items() if place in found}
+            rows.append(_best(entry.label, model, target, ran, len(places)))
+    return Chosen(
+        study=study.study,
+        rule=RULE.format(when=WHEN[stage], trials=trials),
+        stage=stage,
+        trials=trials,
+        draw_seed=seed,
+        training_seed=plan.seeds[0],
+        chosen=tuple(rows),
+    )
+
+
+def write_chosen(file: Path, chosen: Chosen) -> None:
+    """Write a file of chosen values that a study can name."""
+    content = chosen.model_dump(mode="json")
+    write_atomically(file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _seen_by_choice(record: RunRecord, stage: Stage) -> TrialResult:
+    losses = [result.valid_loss for result in record.stages if result.stage == stage]
+    usable = record.status == "done" and losses and math.isfinite(losses[0])
+    return TrialResult(
+        model=record.spec.model_name,
+        target=record.spec.target_name,
+        label=record.spec.method.label,
+        hyperparameters=record.spec.method.hyperparameters,
+        valid_loss=losses[0] if usable else None,
+        flops=max((result.cost.flops for result in record.stages), default=0.0),
+    )
+
+
+def _best(
+    label: str, model: str, target: str, ran: Mapping[int, TrialResult], planned: int
+) -> ChosenValues:
+    """The best of the trials that ``ran``; those ``planned`` beyond them count as failed."""
+    losses = {t: result.valid_loss for t, result in ran.items() if result.valid_loss is not None}
+    if not losses:
+        raise UserError(
+            f"methods: {label}: all {planned} trials on {target} ({model}) failed: mend its "
+            "hyper-parameters, or remove it from the study"
+        )
+    best = min(losses, key=lambda trial: (losses[trial], trial))
+    return ChosenValues(
+        label=label,
+        model=model,
+        target=target,
+        trial=best,
+        valid_loss=losses[best],
+        distinct_trials=planned,
+        failed_trials=planned - len(losses),
+        tuning_flops=sum(result.flops for result in ran.values()),
+        hyperparameters=ran[best].hyperparameters,
+    )

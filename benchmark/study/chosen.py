@@ -1,0 +1,86 @@
+"""Hyper-parameters chosen by tuning: what ``adaptbench tune`` writes and what a study can name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from benchmark.core.errors import UserError
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChosenValues(_Config):
+    """The trial chosen for one method on one model and target.
+
+    ``distinct_trials`` differed from each other (a small search space holds fewer than allowed);
+    ``tuning_flops`` is the bill of all of them up to their last finished stage.
+    """
+
+    label: str
+    model: str
+    target: str
+    trial: Count
+    valid_loss: Annotated[float, Field(allow_inf_nan=False)]
+    distinct_trials: Count
+    failed_trials: Count
+    tuning_flops: Amount
+    hyperparameters: dict[str, Any]
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Model, target and method."""
+        return self.model, self.target, self.label
+
+    @property
+    def where(self) -> str:
+        """The place in words."""
+        return f"{self.label} on {self.target} ({self.model})"
+
+
+class Chosen(_Config):
+    """A file of chosen values, and how they were chosen.
+
+    Draws depend on ``draw_seed``; every trial was trained with ``training_seed``.
+    """
+
+    study: str
+    rule: str
+    stage: Literal["trained", "fine_tuned"]
+    trials: Annotated[int, Field(gt=0)]
+    draw_seed: Count
+    training_seed: Count
+    chosen: Annotated[tuple[ChosenValues, ...], Field(min_length=1)]
+
+    @field_validator("chosen")
+    @classmethod
+    def _places_differ(cls, rows: tuple[ChosenValues, ...]) -> tuple[ChosenValues, ...]:
+        places = [row.place for row in rows]
+        twice = next((row for row in rows if places.count(row.place) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice.where} is there twice")
+        return rows
+
+    def find(self, model: str, target: str, label: str, at: str = "") -> ChosenValues:
+        """The values of a method on a model and target.
+
+        Raises:
+            UserError: there are none; says for what there are.
+        """
+        for row in self.chosen:
+            if row.place == (model, target, label):
+                return row
+        raise UserError(
+            f"{at}chosen: no values for {label} on {target} ({model}), only for "
+            f"{self._distinct('label')} on {self._distinct('target')} ({self._distinct('model')}): "
+            "tune the study that has them"
+        )
+
+    def _distinct(self, field: str) -> str:
+        return ", ".join(dict.fromkeys(getattr(row, field) for row in self.chosen))

@@ -1,0 +1,245 @@
+"""What a run leaves behind: one validated JSON record, one metrics file; per study one frame.
+
+``results/<study>/study.json`` lists the runs that make up the study now; each run has a folder
+``results/<study>/runs/<run id>/`` with ``record.json`` and ``metrics.jsonl``. Every file is
+written aside and renamed, so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
+from benchmark.study.study import RunSpec, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STAGES = ("trained", "fine_tuned")
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cost(_Record):
+    """The bill of a method up to some point, everything it used included.
+
+    ``flops``: floating-point operations (a multiply-add counts as two) of matrix products,
+    convolutions and attention; ``seconds``: wall time without evaluation and checkpointing;
+    ``examples``: rows trained on; ``target_passes``: rows drawn from the target sample, over
+    its size; ``parts``: ``flops`` by what they were spent on.
+    """
+
+    flops: float = 0.0
+    seconds: float = 0.0
+    examples: int = 0
+    target_passes: float = 0.0
+    parts: dict[str, float] = {}
+
+
+class StageResult(_Record):
+    """Losses at the step that a stage's rule chose, in nats a token, and the bill so far."""
+
+    stage: Literal["trained", "fine_tuned"]
+    step: int
+    rule: str
+    valid_loss: float
+    test_loss: float
+    generic_loss: float
+    cost: Cost
+
+
+class Environment(_Record):
+    """Where and with what a run was made."""
+
+    versions: dict[str, str]
+    commit: str
+    dirty: bool
+    host: str
+    processor: str
+    device: str
+    threads: int
+    processes: int = 1
+
+
+class RunRecord(_Record):
+    """One run: what was asked, what came out, at what cost, made where."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    key: str
+    protocol: str
+    spec: RunSpec
+    status: Literal["done", "failed"]
+    reason: str = ""
+    failed_at_step: int | None = None
+    data: dict[str, Any]
+    parameters: int
+    initial_weights: str
+    stages: tuple[StageResult, ...]
+    environment: Environment
+    started: str
+    finished: str
+
+
+class _Ignoring(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Spent(_Ignoring):
+    seconds: float
+
+
+class _StageSummary(_Ignoring):
+    cost: _Spent
+
+
+class _DataSummary(_Ignoring):
+    fingerprint: str
+
+
+class _EnvironmentSummary(_Ignoring):
+    device: str
+
+
+class RunSummary(_Ignoring):
+    """The little of a record that a sweep of thousands of runs needs to know of each."""
+
+    status: Literal["done", "failed"]
+    reason: str = ""
+    data: _DataSummary
+    stages: tuple[_StageSummary, ...]
+    environment: _EnvironmentSummary
+
+
+class StudyIndex(_Record):
+    """The study as it was last run, and the ids of its runs in order."""
+
+    study: Study
+    runs: tuple[str, ...]
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Folder of a run inside a study's results."""
+    return results / "runs" / run_id
+
+
+def write_record(results: Path, record: RunRecord) -> None:
+    """Publish a finished run."""
+    file = run_folder(results, record.run_id) / "record.json"
+    write_atomically(file, record.model_dump_json(indent=1) + "\n")
+
+
+def write_metrics(results: Path, run_id: str, lines: list[dict[str, Any]]) -> None:
+    """Publish the measurements of a run so far, one JSON object a line."""
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    write_atomically(run_folder(results, run_id) / "metrics.jsonl", text)
+
+
+def write_index(results: Path, study: Study) -> None:
+    """Note which runs make up the study now."""
+    index = StudyIndex(study=study, runs=tuple(run.run_id for run in study.runs()))
+    write_atomically(results / "study.json", index.model_dump_json(indent=1) + "\n")
+
+
+def read_record(results: Path, run_id: str) -> RunRecord | None:
+    """The record of a run, or None if it has not ended yet."""
+    file = run_folder(results, run_id) / "record.json"
+    return _read(file, RunRecord) if file.exists() else None
+
+
+def read_summary(results: Path, run_id: str) -> RunSummary | None:
+    """The summary of a run's record, or None if it has not ended yet."""
+    file = run_folder(results, run_id) / "record.json"
+    return _read(file, RunSummary) if file.exists() else None
+
+
+def read_index(results: Path) -> StudyIndex:
+    """The study that a results folder holds."""
+    file = results / "study.json"
+    if not file.exists():
+        raise UserError(f"{file}: no results here; run the study first: adaptbench run STUDY")
+    return _read(file, StudyIndex)
+
+
+def _read(file: Path, model: type[Parsed]) -> Parsed:
+    try:
+        return model.model_validate_json(file.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[1] if isinstance(error, ValidationError) else str(error)
+        raise UserError(
+            f"{file}: not a valid {model.__name__}: {first}; remove it to redo"
+        ) from error
+
+
+def load_records(results: Path) -> list[RunRecord]:
+    """Records of the study's present runs that have ended, in the study's order."""
+    records = (read_record(results, run_id) for run_id in read_index(results).runs)
+    return [record for record in records if record is not None]
+
+
+def load_metrics(results: Path, run_id: str) -> list[dict[str, Any]]:
+    """Measurements of a run, oldest first."""
+    file = run_folder(results, run_id) / "metrics.jsonl"
+    if not file.exists():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def study_frame(results: Path, records: Iterable[RunRecord] | None = None) -> pd.DataFrame:
+    """The study as one tidy frame: a row for each run and stage (a failed run has one row).
+
+    ``records``: those of the folder, where they have been read already.
+    """
+    import pandas as pd
+
+    rows = []
+    for record in load_records(results) if records is None else records:
+        spec = record.spec
+        shared = {
+            "model": spec.model_name,
+            "target": spec.target_name,
+            "method": spec.method.label,
+            "seed": spec.seed,
+            "status": record.status,
+            "reason": record.reason,
+            "run_id": record.run_id,
+            "protocol": record.protocol,
+            "commit": record.environment.commit,
+            "dirty": record.environment.dirty,
+        }
+        for stage in record.stages:
+            figures = stage.model_dump(exclude={"cost"})
+            bill = stage.cost.model_dump(exclude={"parts"})
+            rows.append({**shared, **figures, **bill})
+        if not record.stages:
+            rows.append(shared)
+    return pd.DataFrame(rows)
+
+
+def metrics_frame(results: Path, records: Iterable[RunRecord] | None = None) -> pd.DataFrame:
+    """All measurements of the study: a row for each run, stage and evaluated step.
+
+    ``records``: as of `study_frame`.
+    """
+    import pandas as pd
+
+    rows = []
+    for record in load_records(results) if records is None else records:
+        spec = record.spec
+        shared = {
+            "model": spec.model_name,
+            "target": spec.target_name,
+            "method": spec.method.label,
+            "seed": spec.seed,
+        }
+        rows += [{**shared, **line} for line in load_metrics(results, record.run_id)]
+    return pd.DataFrame(rows)

@@ -1,0 +1,262 @@
+"""A study: models x targets x methods x seeds under one protocol, from YAML, expanded into runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from benchmark.core.config_file import load_config
+from benchmark.core.errors import UserError, unknown
+from benchmark.data.config import DataConfig, Planting, TargetConfig, plant
+from benchmark.models.config import ModelConfig
+from benchmark.study.chosen import Chosen
+from benchmark.study.method_files import label_of_file, names_file
+
+Count = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingConfig(_Config):
+    """The budget and optimiser that every method shares.
+
+    AdamW (betas .9 and .98, eps 1e-9, no decay); the rate rises linearly from 0 over ``warmup``
+    steps and then falls with the inverse square root of the step (arXiv 2311.11973).
+    ``big_batch`` generic rows are offered at each step; ``batch`` of them are trained on.
+    """
+
+    steps: Count
+    batch: Count = 32
+    big_batch: Count = 1024
+    rate: Rate = 2e-3
+    warmup: Count = 100
+    evaluate_every: Count = 100
+
+
+class FineTuningConfig(_Config):
+    """The stage that follows every method: target sample only, stopped early on valid.
+
+    A fresh AdamW with a linear warm-up to a constant rate; the best step on valid counts,
+    step 0 (no fine-tuning) included; ``patience`` evaluations without a better one end it.
+    """
+
+    steps: Count
+    rate: Rate = 1e-3
+    warmup: Count = 10
+    evaluate_every: Count = 25
+    patience: Count = 3
+
+
+class MethodEntry(_Config):
+    """A method in a study, with the hyper-parameters that differ from its defaults."""
+
+    method: str
+    label: Name = ""
+    hyperparameters: dict[str, Any] = {}
+    code: str = ""
+    """Digest of the method's file, for a method that is one; filled in when a study is run."""
+
+    def model_post_init(self, _: Any) -> None:
+        if not self.label:
+            label = label_of_file(self.method) if names_file(self.method) else self.method
+            object.__setattr__(self, "label", label)
+
+    @model_serializer(mode="wrap")
+    def _without_empty_code(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs of registered methods do not depend on a field that they do not use."""
+        content: dict[str, Any] = dump(self)
+        return content if self.code else {k: v for k, v in content.items() if k != "code"}
+
+
+class StudyTarget(TargetConfig):
+    """A target of a study, and what is planted in the generic corpus that it is met with."""
+
+    planted: Planting | None = None
+
+    @property
+    def alone(self) -> TargetConfig:
+        """The target as its runs know it: what is planted belongs to their generic corpus."""
+        return TargetConfig.model_validate(self.model_dump(exclude={"planted"}))
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = dump(self)
+        return content if self.planted else {k: v for k, v in content.items() if k != "planted"}
+
+
+class RunSpec(_Config):
+    """All that determines one run's result."""
+
+    data: DataConfig
+    model_name: Name
+    model: ModelConfig
+    target_name: Name
+    target: TargetConfig
+    method: MethodEntry
+    seed: Annotated[int, Field(ge=0)]
+    training: TrainingConfig
+    fine_tuning: FineTuningConfig
+
+    @property
+    def key(self) -> str:
+        """Content hash of the run: the same key means the same result."""
+        return _content_hash(self.model_dump(mode="json"))
+
+    @property
+    def run_id(self) -> str:
+        """Readable and unique name of the run's folder."""
+        parts = (self.model_name, self.target_name, self.method.label, f"s{self.seed}")
+        return "-".join((*parts, self.key[:8]))
+
+    @property
+    def protocol(self) -> str:
+        """Content hash of what must be equal for runs to be compared."""
+        shared = {"data", "target", "model", "training", "fine_tuning"}
+        return _content_hash(self.model_dump(mode="json", include=shared))
+
+
+class Study(_Config):
+    """A study file."""
+
+    study: Name
+    description: str = ""
+    data: DataConfig
+    models: dict[Name, ModelConfig] = Field(min_length=1)
+    targets: dict[Name, StudyTarget] = Field(min_length=1)
+    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    training: TrainingConfig
+    fine_tuning: FineTuningConfig
+    tuned: Path | Chosen | None = None
+    """Chosen hyper-parameters that replace those of the methods: a file, or its content."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _names_are_entries(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [{"method": entry} if isinstance(entry, str) else entry for entry in value]
+
+    @field_validator("methods")
+    @classmethod
+    def _labels_differ(cls, entries: tuple[MethodEntry, ...]) -> tuple[MethodEntry, ...]:
+        labels = [entry.label for entry in entries]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is used twice: give one of them another label")
+        return entries
+
+    @model_validator(mode="after")
+    def _targets_fill_a_batch(self) -> Study:
+        for name, target in self.targets.items():
+            if target.train < self.training.batch:
+                raise ValueError(
+                    f"targets.{name}.train: {target.train} rows are fewer than one batch of "
+                    f"{self.training.batch}: raise it or lower training.batch"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _plantings_fit(self) -> Study:
+        for name in self.targets:
+            try:
+                self.data_for(name)
+            except ValueError as error:
+                raise ValueError(f"targets.{name}.planted: {error}") from None
+        return self
+
+    def data_for(self, target: str) -> DataConfig:
+        """The study's data as a target meets it."""
+        planted = self.targets[target].planted
+        return plant(self.data, planted) if planted else self.data
+
+    def runs(self) -> list[RunSpec]:
+        """Every run of the study, in the order in which they are best shown."""
+        return [
+            RunSpec(
+                data=self.data_for(target_name),
+                model_name=model_name,
+                model=model,
+                target_name=target_name,
+                target=target.alone,
+                method=self._as_tuned(method, model_name, target_name),
+                seed=seed,
+                training=self.training,
+                fine_tuning=self.fine_tuning,
+            )
+            for model_name, model in self.models.items()
+            for target_name, target in self.targets.items()
+            for seed in self.seeds
+            for method in self.methods
+        ]
+
+    def _as_tuned(self, entry: MethodEntry, model: str, target: str) -> MethodEntry:
+        if self.tuned is None:
+            return entry
+        if isinstance(self.tuned, Path):
+            raise ValueError(f"{self.tuned} is not read in yet: resolve the study first")
+        values = self.tuned.find(model, target, entry.label).hyperparameters
+        return entry.model_copy(update={"hyperparameters": values})
+
+
+def embedded_studies() -> dict[str, Path]:
+    """Studies that come with the package, by name."""
+    folder = Path(str(resources.files("benchmark.study"))) / "embedded"
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def find_study(name: str) -> Path:
+    """The file of a study given by path or by the name of an embedded one."""
+    file = Path(name)
+    if file.suffix in {".yaml", ".yml"} or file.exists():
+        if not file.is_file():
+            raise UserError(
+                f"{file}: no such study file; embedded: {', '.join(embedded_studies())}"
+            )
+        return file
+    studies = embedded_studies()
+    if name not in studies:
+        raise unknown("study", name, [*studies, "or a path to a .yaml file"])
+    return studies[name]
+
+
+def load_study(file: Path) -> Study:
+    """Read and validate a study file.
+
+    Raises:
+        UserError: naming the file, the key, the bad value and what is valid.
+    """
+    return load_config(file, Study, "a study")
+
+
+def load_chosen(file: Path) -> Chosen:
+    """Read and validate a file of chosen hyper-parameters.
+
+    Raises:
+        UserError: there is no such file; or naming the file, the key and the bad value.
+    """
+    if not file.is_file():
+        raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
+    return load_config(file, Chosen, "a file of chosen hyper-parameters")
+
+
+def _content_hash(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

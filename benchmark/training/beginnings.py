@@ -1,0 +1,82 @@
+"""Beginnings that several runs share, computed once.
+
+A method that starts as plain pretraining does shares its first steps, to the bit, with every other
+run of the same model, data, seed and budget that does. Whoever gets to the end of such a beginning
+and goes on otherwise publishes its state there; others go on from the longest that is theirs too.
+Each is billed as if it had done the work itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.api.registry import method_of
+from benchmark.models.checkpoint import save_checkpoint
+from benchmark.models.parallel import is_first, sum_numbers
+from benchmark.study.environment import code_digest
+from benchmark.study.records import Environment
+from benchmark.study.study import RunSpec
+
+if TYPE_CHECKING:
+    from benchmark.api.baseline import Baseline
+
+
+class SharedStage:
+    """The first ``steps`` of a run, in a folder of the states that runs like it have published.
+
+    Runs are alike if what was asked, the rows, the code and the machine's kind are the same.
+    """
+
+    def __init__(self, run: RunSpec, rows: str, environment: Environment, cache: Path) -> None:
+        self.steps = pretraining_steps(run)
+        alike = environment.model_dump(exclude={"commit", "dirty", "host"})
+        content = repr((run.protocol, run.seed, rows, code_digest(), sorted(alike.items())))
+        self._folder = cache / "stages" / hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def find(self) -> Path | None:
+        """The longest published state that the run may go on from; all processes find the same."""
+        published = (int(file.stem) for file in self._folder.glob("[0-9]*.safetensors"))
+        longest = max((step for step in published if step <= self.steps), default=0)
+        (step,) = sum_numbers(longest if is_first() else 0)
+        return self._file(int(step)) if step else None
+
+    def publish(self, state: dict[str, Any]) -> None:
+        """Offer the state after the run's last shared step to others."""
+        file = self._file(self.steps)
+        if is_first() and not file.exists():
+            save_checkpoint(file, state)
+
+    def _file(self, step: int) -> Path:
+        return self._folder / f"{step}.safetensors"
+
+
+def pretraining_steps(run: RunSpec) -> int:
+    """First steps of the run that are those of plain pretraining."""
+    method = method_of(run.method)
+    settings = method.Hyperparameters.model_validate(run.method.hyperparameters)
+    return declared_steps(method, settings, run.training.steps)
+
+
+def declared_steps(method: type[Baseline], hyperparameters: Any, steps: int) -> int:
+    """What the method itself declares; a subclass may train on something else."""
+    if "pretraining_steps" not in vars(method):
+        return 0
+    return method.pretraining_steps(hyperparameters, steps)
+
+
+def stage_leaders(runs: Sequence[RunSpec]) -> set[int]:
+    """Places of the runs of a study to do first, so that others find what they share.
+
+    One run for each model, target and seed: that whose beginning is shortest.
+    """
+    groups: dict[tuple[str, str, int], list[tuple[int, int]]] = defaultdict(list)
+    for place, run in enumerate(runs):
+        steps = pretraining_steps(run)
+        if steps > 0:
+            groups[run.model_name, run.target_name, run.seed].append((steps, place))
+    shared = (min(group) for group in groups.values() if len(group) > 1)
+    return {place for steps, place in shared if steps < runs[place].training.steps}

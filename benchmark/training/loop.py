@@ -1,0 +1,296 @@
+"""The one training loop, from the first step to the end of fine-tuning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmark.api.cost import CostMeter
+from benchmark.api.task import Batch, Task, text_decoder
+from benchmark.core.randomness import derived_key
+from benchmark.models.checkpoint import (
+    load_checkpoint,
+    load_model_state,
+    model_state,
+    save_checkpoint,
+)
+from benchmark.models.evaluation import mean_token_loss
+from benchmark.models.optimisation import build_optimizer, inverse_square_root, update, warmed_up
+from benchmark.models.parallel import DriftGuard, any_process, is_first, wait_for_all
+from benchmark.study.records import StageResult
+from benchmark.study.study import RunSpec
+from benchmark.training.beginnings import SharedStage
+from benchmark.training.domain_counts import DomainCounter
+
+if TYPE_CHECKING:
+    from benchmark.api.baseline import Baseline
+    from benchmark.data import PreparedData
+
+Stage = Literal["trained", "fine_tuned"]
+
+
+class DivergedError(Exception):
+    """The loss stopped being finite; ``step`` counts within ``stage``."""
+
+    def __init__(self, stage: Stage, step: int, what: str) -> None:
+        super().__init__(f"{what} at step {step} of stage {stage!r}")
+        self.step = step
+
+
+class InterruptedRunError(Exception):
+    """The run was asked to stop; its checkpoint is saved."""
+
+
+@dataclass
+class Progress:
+    """All that changes over a run besides model, optimiser, method and bill."""
+
+    stage: Stage = "trained"
+    step: int = 0
+    prepared: bool = False
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    trained_weights: dict[str, Tensor] = field(default_factory=dict)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How the loop talks to whoever runs it.
+
+    ``on_step(stage, step, of, loss)`` after each step; ``on_metrics(lines)`` after each
+    evaluation; ``should_stop()`` asked before each step.
+    """
+
+    on_step: Callable[[Stage, int, int, float], None] = lambda *_: None
+    on_metrics: Callable[[list[dict[str, Any]]], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+class Trainer:
+    """One run: a main model, a method, the data; resumable at any step to the same bits.
+
+    On several processes each has a trainer; the first alone writes the checkpoint and reports.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: PreparedData,
+        model: nn.Module,
+        method: type[Baseline],
+        checkpoint: Path,
+        hooks: Hooks,
+        stage: SharedStage | None = None,
+    ) -> None:
+        self.spec, self.data, self.model = spec, data, model
+        self.checkpoint, self.stage = checkpoint, stage
+        self.hooks = hooks if is_first() else Hooks(should_stop=hooks.should_stop)
+        self.meter = CostMeter()
+        self.task = Task(
+            model=model,
+            generic=data.generic,
+            target=data.target_train.tokens(np.arange(len(data.target_train))),
+            vocabulary_size=data.vocabulary_size,
+            batch_size=spec.training.batch,
+            big_batch_size=spec.training.big_batch,
+            steps=spec.training.steps,
+            seed=spec.seed,
+            meter=self.meter,
+            learning_rate=self._learning_rate,
+            decode=text_decoder(data.tokenizer),
+        )
+        hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
+        self.method = method(self.task, hyperparameters)
+        self.optimizer = build_optimizer(list(model.parameters()))
+        self.domains = DomainCounter(data.generic, data.report.domain_rows)
+        self.drift_guard = DriftGuard()
+        self.progress = Progress()
+
+    def run(self) -> tuple[StageResult, ...]:
+        """Train, fine-tune, score; the result of each stage.
+
+        Raises:
+            DivergedError: a loss is not finite.
+            InterruptedRunError: ``should_stop`` said so; running again goes on from there.
+            LostProcessError: another process of the run has ended.
+            ProcessesDifferError: the run's processes have drifted apart.
+        """
+        self._restore()
+        self.drift_guard.check(self.model.parameters())
+        if self.progress.stage == "trained":
+            self._train()
+            self._close_stage(self.spec.training.steps, "last step")
+            self._open_fine_tuning()
+        self._fine_tune()
+        best = self.progress.best_step
+        load_model_state(self.model, self.progress.best_weights)
+        self._close_stage(best, "best step on valid, step 0 included")
+        return tuple(StageResult.model_validate(result) for result in self.progress.results)
+
+    def _train(self) -> None:
+        settings, method = self.spec.training, self.method
+        if not self.progress.prepared:
+            with self.meter.charge("preparation"):
+                method.prepare()
+            self.progress.prepared = True
+            self._save()
+        for step in range(self.progress.step, settings.steps):
+            self._stop_if_asked()
+            if self.stage is not None and 0 < step == self.stage.steps:
+                self.stage.publish(self._state())
+            with self.meter.charge("selection", method.step_kind(step)):
+                batch = method.batch(step)
+            self._update(batch, self._learning_rate(step), settings.steps)
+            with self.meter.charge("selection", "observe"):
+                figures = method.observe(step)
+            if self._due(settings.evaluate_every, settings.steps):
+                self._evaluate(figures)
+                self._save()
+
+    def _learning_rate(self, step: int) -> float:
+        settings = self.spec.training
+        return inverse_square_root(step, settings.rate, settings.warmup)
+
+    def _fine_tune(self) -> None:
+        settings, progress = self.spec.fine_tuning, self.progress
+        longest_wait = settings.patience * settings.evaluate_every
+        for step in range(progress.step, settings.steps):
+            if step - progress.best_step >= longest_wait:
+                break
+            self._stop_if_asked()
+            with self.meter.charge("selection", "fine-tuning"):
+                batch = self.task.target_batch(step, stream="fine-tuning")
+            self._update(batch, warmed_up(step, settings.rate, settings.warmup), settings.steps)
+            if self._due(settings.evaluate_every, settings.steps):
+                self._keep_if_best(self._evaluate({})["valid_loss"])
+                self._save()
+
+    def _update(self, batch: Batch, rate: float, steps: int) -> None:
+        progress = self.progress
+        # Dropout must not depend on what a method drew before.
+        torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
+        with self.meter.charge("training", f"{len(batch)} rows"):
+            loss = update(self.model, self.optimizer, batch, rate)
+        self._require_finite(loss, "training loss")
+        self.drift_guard.add(batch.positions, batch.weights)
+        self.meter.count_examples(len(batch))
+        self.domains.add(batch.positions)
+        progress.loss_sum += loss
+        progress.loss_count += 1
+        progress.step += 1
+        self.hooks.on_step(progress.stage, progress.step, steps, loss)
+
+    def _evaluate(self, figures: Any) -> dict[str, Any]:
+        """Measure on valid and on held-out generic rows, and publish the measurements."""
+        self.drift_guard.check(self.model.parameters())
+        progress = self.progress
+        bill = self.meter.bill()
+        line = {
+            "stage": progress.stage,
+            "step": progress.step,
+            "train_loss": progress.loss_sum / progress.loss_count,
+            "valid_loss": mean_token_loss(self.model, self.data.target_valid),
+            "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
+            "flops": bill.flops,
+            "seconds": bill.seconds,
+            "examples": bill.examples,
+            **self.domains.figures(),
+            **figures,
+        }
+        for name in ("valid_loss", "generic_loss"):
+            self._require_finite(line[name], name.replace("_", " "))
+        progress.metrics.append(line)
+        progress.loss_sum, progress.loss_count = 0.0, 0
+        self.hooks.on_metrics(progress.metrics)
+        return line
+
+    def _close_stage(self, step: int, rule: str) -> None:
+        """Score the stage's model on test, once."""
+        losses = {
+            "valid_loss": mean_token_loss(self.model, self.data.target_valid),
+            "test_loss": mean_token_loss(self.model, self.data.target_test),
+            "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
+        }
+        for name, value in losses.items():
+            self._require_finite(value, name.replace("_", " "))
+        result = StageResult(
+            stage=self.progress.stage,
+            step=step,
+            rule=rule,
+            cost=self.meter.bill(),
+            **losses,
+        )
+        self.progress.results.append(result.model_dump())
+
+    def _open_fine_tuning(self) -> None:
+        progress = self.progress
+        self.optimizer = build_optimizer(list(self.model.parameters()))
+        progress.stage, progress.step = "fine_tuned", 0
+        progress.trained_weights = _copy(model_state(self.model))
+        self._keep_if_best(progress.results[0]["valid_loss"])
+        self._save()
+
+    def _keep_if_best(self, loss: float) -> None:
+        progress = self.progress
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_step = loss, progress.step
+            progress.best_weights = _copy(model_state(self.model))
+
+    def _due(self, every: int, steps: int) -> bool:
+        return self.progress.step % every == 0 or self.progress.step == steps
+
+    def _require_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(self.progress.stage, self.progress.step, f"{what} is {value}")
+
+    def _stop_if_asked(self) -> None:
+        if any_process(self.hooks.should_stop()):
+            self._save()
+            raise InterruptedRunError
+
+    def _save(self) -> None:
+        if is_first():
+            save_checkpoint(self.checkpoint, self._state())
+        wait_for_all()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "key": self.spec.key,
+            "progress": vars(self.progress),
+            "model": model_state(self.model),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "meter": self.meter.state_dict(),
+            "domains": self.domains.state_dict(),
+        }
+
+    def _restore(self) -> None:
+        file = self.checkpoint if any_process(self.checkpoint.exists()) else self._shared()
+        if file is None:
+            return
+        state = load_checkpoint(file, self.task.device)
+        self.progress = Progress(**state["progress"])
+        load_model_state(self.model, state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+        self.meter.load_state_dict(state["meter"])
+        self.domains.load_state_dict(state["domains"])
+
+    def _shared(self) -> Path | None:
+        return None if self.stage is None else self.stage.find()
+
+
+def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in weights.items()}

@@ -1,0 +1,68 @@
+"""Data sets through ``datasets.load_dataset``, on local files so that no network is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.core.errors import UserError
+from benchmark.data import DataConfig, build_rows, parse_source
+from benchmark.data.sources import read_source, source_fingerprint
+from tests.data.conftest import WriteJsonl, sentences
+
+
+@pytest.fixture(autouse=True)
+def _own_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_local_data_set(streaming: bool, cache: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl("a.jsonl", ["one", "two\nlines", "", "four"])
+    source = {"dataset": "json", "data_files": [str(path)], "streaming": streaming}
+    documents = list(read_source(parse_source(source), cache))
+    assert [document.text for document in documents] == ["one", "two lines", "four"]
+    assert {document.domain for document in documents} == {"json"}
+    first = list(read_source(parse_source(source | {"max_documents": 1}), cache))
+    assert [document.text for document in first] == ["one"]
+
+
+def test_streamed_and_local_files_give_the_same_rows(cache: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl("corpus/train.jsonl", sentences(50))
+    settings = DataConfig(width=32)
+    local = build_rows(parse_source(path), settings, cache)
+    hub = build_rows(parse_source({"dataset": str(path.parent)}), settings, cache)
+    assert (local.tokens == hub.tokens).all()
+
+
+def test_a_changed_local_data_set_is_built_anew(cache: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl("corpus/train.jsonl", ["one"])
+    source = parse_source({"dataset": str(path.parent)})
+    before = source_fingerprint(source, cache)
+    write_jsonl("corpus/train.jsonl", ["two"])
+    assert source_fingerprint(source, cache) != before
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_data_set_that_cannot_be_loaded(streaming: bool, tmp_path: Path, cache: Path) -> None:
+    missing = str(tmp_path / "gone.jsonl")
+    source = {"dataset": "json", "data_files": [missing], "streaming": streaming}
+    with pytest.raises(UserError, match=r"dataset: 'json' .*cannot be loaded") as caught:
+        list(read_source(parse_source(source), cache))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_split_is_named(cache: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl("a.jsonl", ["one"])
+    source = {"dataset": "json", "data_files": [str(path)], "split": "tset"}
+    with pytest.raises(UserError, match="split 'tset'"):
+        list(read_source(parse_source(source), cache))
+
+
+def test_a_wrong_text_field_names_the_fields_there(cache: Path, write_jsonl: WriteJsonl) -> None:
+    path = write_jsonl("a.jsonl", ["one"])
+    source = {"dataset": "json", "data_files": [str(path)], "text_field": "body"}
+    with pytest.raises(UserError, match="text_field: no field 'body'; valid here: text"):
+        list(read_source(parse_source(source), cache))

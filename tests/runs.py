@@ -1,0 +1,72 @@
+"""Fixtures of tests that train: one prepared target, runs on it and their trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from benchmark.api.registry import find_method, resolve
+from benchmark.data import PreparedData, prepare
+from benchmark.models.transformer import build_model
+from benchmark.study.study import RunSpec, Study
+from benchmark.training.loop import Hooks, Trainer
+from tests.conftest import study_content, write_corpus
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="session")
+def base_content(folder: Path) -> dict[str, Any]:
+    return study_content(*write_corpus(folder / "text"))
+
+
+@pytest.fixture(scope="session")
+def data(base_content: dict[str, Any], folder: Path) -> PreparedData:
+    study = Study.model_validate(base_content)
+    return prepare(study.data, study.targets["harbour"], folder / "cache")
+
+
+@pytest.fixture
+def spec(base_content: dict[str, Any]) -> Callable[..., RunSpec]:
+    """The run of one method, quick to check, other settings as given."""
+
+    def make(
+        method: str, hyperparameters: dict[str, Any] | None = None, **training: Any
+    ) -> RunSpec:
+        chosen = {**find_method(method).check_settings, **(hyperparameters or {})}
+        content = base_content | {
+            "methods": [{"method": method, "hyperparameters": chosen}],
+            "training": base_content["training"] | training,
+        }
+        return resolve(Study.model_validate(content)).runs()[0]
+
+    return make
+
+
+@pytest.fixture
+def trainer(data: PreparedData, tmp_path: Path) -> Callable[..., Trainer]:
+    """A fresh trainer on the shared data; same checkpoint file within a test."""
+
+    def make(run: RunSpec, hooks: Hooks | None = None, name: str = "run") -> Trainer:
+        file = tmp_path / f"{name}.safetensors"
+        method = find_method(run.method.method)
+        return Trainer(run, data, initial_model(run, data), method, file, hooks or Hooks())
+
+    return make
+
+
+def initial_model(run: RunSpec, data: PreparedData) -> nn.Module:
+    return build_model(
+        run.model,
+        vocabulary_size=data.vocabulary_size,
+        length=data.width,
+        tokenizer=data.tokenizer,
+        seed=run.seed,
+    )
