@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.api.task import Task
+from benchmark.core.frozen import Frozen
 from benchmark.data.tokenizers import ByteTokenizer
 
 if TYPE_CHECKING:
@@ -25,13 +26,11 @@ BLOCK_ROWS = 4096
 Size = Annotated[int, Field(ge=1, le=16)]
 
 
-class NgramSettings(BaseModel):
+class NgramSettings(Frozen):
     """Which n-grams of a row are counted, and into how many buckets they are hashed.
 
     None: characters 3 to 4 of byte rows (1 to 3 in clusters), tokens 1 to 2 of others.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     shortest: Size | None = None
     longest: Size | None = None

@@ -13,23 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically, write_once
+from benchmark.core.frozen import Frozen
 from benchmark.study.records import run_folder
 
 Phase = Literal["running", "requeued", "stopped", "done", "failed", "out_of_memory", "cancelled"]
 
 
-class _Kept(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Kept = TypeVar("Kept", bound=Frozen)
 
 
-Kept = TypeVar("Kept", bound=_Kept)
-
-
-class Claim(_Kept):
+class Claim(Frozen):
     """One attempt at a run: which submission made it, and what it asked for."""
 
     number: int
@@ -37,7 +34,7 @@ class Claim(_Kept):
     memory_gb: float
 
 
-class AttemptState(_Kept):
+class AttemptState(Frozen):
     """What an attempt's job said last.
 
     ``restarts``: deaths of its process that it has survived; ``seconds_per_step`` and ``step`` of

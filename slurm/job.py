@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from submitit import JobEnvironment
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from submitit.helpers import TorchDistributedEnvironment
 
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.running.worker import Job, run_here
 from benchmark.running.worker_process import WorkerProcess
 from benchmark.study.records import read_record
@@ -31,10 +31,8 @@ SECONDS_FOR_REQUEUE = 2.0
 """After a worker was told to stop, the signal that requeues its job may still be on its way."""
 
 
-class Order(BaseModel):
+class Order(Frozen):
     """One run for a job: what to run, as which attempt, and how patiently."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Job
     number: int

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.study.study import RunSpec
 
 Count = Annotated[int, Field(gt=0)]
 SHORTEST_DELAY = 5
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Resources(_Config):
+class Resources(Frozen):
     """What one run asks for; runs that ask for the same share job arrays.
 
     ``cpus`` and ``gpus`` are those of each process, ``memory_gb`` is that of each node;
@@ -40,7 +37,7 @@ class Resources(_Config):
         return each * self.processes * self.nodes
 
 
-class Override(_Config):
+class Override(Frozen):
     """Other resources for the runs of some methods or models (labels, names)."""
 
     methods: tuple[str, ...] = ()
@@ -63,7 +60,7 @@ class Override(_Config):
         return by_method and (not self.models or run.model_name in self.models)
 
 
-class Profile(_Config):
+class Profile(Frozen):
     """A profile file.
 
     ``array_parallelism`` runs at most are at work at once (0: as many as fit); arrays are cut below
@@ -91,7 +88,7 @@ class Profile(_Config):
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     lost_after_seconds: Annotated[float, Field(gt=0)] = 90.0
     setup: tuple[str, ...] = ()
-    sbatch: dict[str, Any] = {}
+    sbatch: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Profile:

@@ -8,23 +8,22 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.core.frozen import Frozen
 from benchmark.study.environment import source_state
 from slurm.profile import Profile
 
 
-class Submission(BaseModel):
+class Submission(Frozen):
     """One ``adaptbench submit`` or ``retry``.
 
     ``folder`` (in the cache) holds the code that runs, submitit's files and the logs; ``jobs``
     maps run ids to job ids (of an array task: ``ARRAY_TASK``) and is complete once ``submitted``;
     ``closing`` is the job that follows them all.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     created: str
@@ -35,7 +34,7 @@ class Submission(BaseModel):
     dirty: bool
     folder: Path
     cache: Path
-    jobs: dict[str, str] = {}
+    jobs: dict[str, str] = Field(default_factory=dict)
     closing: str = ""
     submitted: bool = False
 

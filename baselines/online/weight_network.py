@@ -10,19 +10,18 @@ import math
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
+from benchmark.core.frozen import Frozen
 from benchmark.models.transformer import shifted, token_counts
 
 Size = Annotated[int, Field(gt=0)]
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(Frozen):
     """Kind and size of a weight network; the defaults are those of the published runs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["convolution", "bag_of_ngrams"] = "convolution"
     embedding: Size = 128

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from benchmark.api.cost import RowFlops
 from benchmark.api.task import Batch, Task
+from benchmark.core.frozen import Frozen
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,8 @@ class LogUniform:
         return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(Frozen):
     """Validated settings of a method; a field annotated with a space above is searched over."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def search_space(cls) -> dict[str, Choice | LogUniform]:

@@ -16,28 +16,37 @@ from benchmark.core.errors import UserError
 
 
 @contextmanager
-def replacing(file: Path) -> Iterator[BinaryIO]:
-    """A stream whose content becomes ``file`` in one step; on any failure the old file stays.
+def replaced(file: Path) -> Iterator[Path]:
+    """A file to write that becomes ``file`` in one step; on any failure the old file stays.
 
     Raises:
         UserError: the folder cannot be written or its disk is full.
     """
     with _aside(file) as temporary:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield temporary
+        flush(temporary)
         temporary.replace(file)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[BinaryIO]:
+    """A stream whose content becomes ``file`` in one step.
+
+    Raises:
+        UserError: as of :func:`replaced`.
+    """
+    with replaced(file) as temporary, temporary.open("wb") as stream:
+        yield stream
 
 
 def write_atomically(file: Path, text: str) -> None:
     """Replace ``file`` by ``text``.
 
     Raises:
-        UserError: as of :func:`replacing`.
+        UserError: as of :func:`replaced`.
     """
-    with replacing(file) as stream:
-        stream.write(text.encode())
+    with replaced(file) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_once(file: Path, text: str) -> bool:
@@ -46,7 +55,7 @@ def write_once(file: Path, text: str) -> bool:
     Of any number of processes on any number of machines, one is told True.
 
     Raises:
-        UserError: as of :func:`replacing`.
+        UserError: as of :func:`replaced`.
     """
     with _aside(file) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -56,6 +65,15 @@ def write_once(file: Path, text: str) -> bool:
             # Over a network, the answer to a link that was made may be lost and asked for again.
             return temporary.stat().st_nlink == 2
     return True
+
+
+def flush(path: Path) -> None:
+    """Force one file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

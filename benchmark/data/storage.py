@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import flush
 
 HASH_BLOCK_BYTES = 1 << 16
 _UNUSABLE_DISK = {
@@ -78,23 +78,6 @@ def flush_folder(folder: Path) -> None:
     for path in folder.iterdir():
         flush(path)
     flush(folder)
-
-
-def flush(path: Path) -> None:
-    """Force one file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old or the new content, never a part."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    flush(partial)
-    partial.replace(path)
 
 
 def file_sha256(path: Path) -> str:

@@ -6,19 +6,16 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.core.frozen import Frozen
 from benchmark.diagnostic.settings import How, Mode, Settings
 from benchmark.study.records import Cost, Environment
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(_Record):
+class Estimate(Frozen):
     """A value and its 95% bounds under resampling of target batches; None: undefined."""
 
     value: float | None
@@ -32,7 +29,7 @@ class Estimate(_Record):
         return cls(value=values[0], low=values[1], high=values[2])
 
 
-class Answer(_Record):
+class Answer(Frozen):
     """A question of the rule: ``probability`` of a yes, expected ``gain`` (log ratio of losses).
 
     Both are None as long as the rule is not fitted.
@@ -43,7 +40,7 @@ class Answer(_Record):
     gain: Estimate | None = None
 
 
-class Verdict(_Record):
+class Verdict(Frozen):
     """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what."""
 
     status: str
@@ -52,7 +49,7 @@ class Verdict(_Record):
     sentence: str
 
 
-class CheckpointRecord(_Record):
+class CheckpointRecord(Frozen):
     """One checkpoint: ``step`` of pretraining (None for a given file), SHA-256 of its ``weights``.
 
     ``measures`` by the names of `summary.MEASURES`; ``curve``: held-out alignment of the best 1, 2,
@@ -70,7 +67,7 @@ class CheckpointRecord(_Record):
     gradients: How
 
 
-class DiagnosisCost(_Record):
+class DiagnosisCost(Frozen):
     """What a diagnosis costs, and what share of the run that it advises on.
 
     ``bill``: of the diagnosis, pretraining not charged, as the run needs it anyway or others have
@@ -83,7 +80,7 @@ class DiagnosisCost(_Record):
     share: float
 
 
-class DiagnosisRecord(_Record):
+class DiagnosisRecord(Frozen):
     """One diagnosis: what was asked, what was seen, what follows, at what cost, made where.
 
     ``persistence`` ``[C][C]``: rank correlations between checkpoints; ``displacement``: how the

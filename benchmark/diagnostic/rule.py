@@ -8,10 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import unknown
+from benchmark.core.frozen import Frozen
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.intervals import bounds
 from benchmark.diagnostic.records import Answer, Estimate, Verdict
@@ -23,11 +24,7 @@ KNOWN = {**MEASURES, **CHEAP}
 RULE = Path(str(resources.files("benchmark"))) / "diagnostic" / "rule.yaml"
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Linear(_Config):
+class Linear(Frozen):
     """``intercept + sum of weight * measure``."""
 
     intercept: float
@@ -47,21 +44,21 @@ class Linear(_Config):
         return self.intercept + sum(terms)
 
 
-class Fit(_Config):
+class Fit(Frozen):
     """``log_odds`` of a gain, and the ``gain`` itself: log ratio of the losses."""
 
     log_odds: Linear
     gain: Linear
 
 
-class Question(_Config):
+class Question(Frozen):
     """Something to be told the probability of."""
 
     text: str
     fit: Fit | None
 
 
-class Fitted(_Config):
+class Fitted(Frozen):
     """What a rule was fitted on: the targets of a study, diagnosed with ``settings`` at ``at``."""
 
     study: str
@@ -75,7 +72,7 @@ class Fitted(_Config):
         return f"{len(self.targets)} targets of the study {self.study}"
 
 
-class Rule(_Config):
+class Rule(Frozen):
     """The content of a rule file."""
 
     status: Literal["provisional: not fitted", "fitted"]

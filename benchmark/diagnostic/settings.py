@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.diagnostic import defaults
 
 Count = Annotated[int, Field(gt=0)]
@@ -21,15 +22,13 @@ AFFORDABLE = 0.05
 """Share of the FLOPs of a run that a diagnosis may cost."""
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """Sizes of a diagnosis; the defaults cost under 5% of a run of the embedded studies.
 
     ``probe_rows`` generic rows; ``batches`` disjoint batches of ``batch_rows`` rows of the target
     sample; a fine-tuning of ``fine_tuning_steps`` on ``fine_tuning_rows`` rows each; ``splits`` of
     the batches into halves; ``resamples`` of the bootstrap.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     probe_rows: Count = defaults.PROBE_ROWS
     batches: Count = defaults.BATCHES

@@ -6,7 +6,6 @@ No pickle is involved. A checkpoint is written aside and renamed, so the file is
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import replaced
 
 _TENSOR, _ITEMS, _TUPLE = "$tensor", "$items", "$tuple"
 
@@ -29,15 +29,10 @@ def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
     """
     tensors: dict[str, Tensor] = {}
     header = json.dumps(_split(state, tensors))
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"state": header})
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        with replaced(file) as temporary:
+            save_file(tensors, temporary, metadata={"state": header})
+    except SafetensorError as error:
         raise UserError(f"{file}: checkpoint cannot be written: {error}") from error
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.core.errors import unknown
+from benchmark.core.frozen import Frozen
 
 Positive = Annotated[int, Field(gt=0)]
 
 
-class TransformerConfig(BaseModel):
+class TransformerConfig(Frozen):
     """Size of the paper's decoder-only transformer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: Positive
     width: Positive
@@ -38,15 +37,13 @@ PRESETS = {
 }
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Frozen):
     """One main model of a study: exactly one of the four ways of naming it.
 
     ``preset``: a size of the paper's transformer; ``transformer``: that architecture at any
     size; ``huggingface``: a causal-LM checkpoint by hub id or local folder;
     ``huggingface_config``: the same architectures from scratch (``model_type`` and its options).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str | None = None
     transformer: TransformerConfig | None = None

@@ -22,9 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 from benchmark.data import PreparedData, open_prepared
 from benchmark.study.environment import describe
 from benchmark.study.records import RunRecord, StageResult, write_metrics, write_record
@@ -34,10 +33,8 @@ STOPPED = 130
 SECONDS_BETWEEN_EVENTS = 0.2
 
 
-class Job(BaseModel):
+class Job(Frozen):
     """What a worker is given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: RunSpec
     prepared: Path

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ChosenValues(_Config):
+class ChosenValues(Frozen):
     """The trial chosen for one method on one model and target.
 
     ``distinct_trials`` differed from each other (a small search space holds fewer than allowed);
@@ -44,7 +41,7 @@ class ChosenValues(_Config):
         return f"{self.label} on {self.target} ({self.model})"
 
 
-class Chosen(_Config):
+class Chosen(Frozen):
     """A file of chosen values, and how they were chosen.
 
     Draws depend on ``draw_seed``; every trial was trained with ``training_seed``.

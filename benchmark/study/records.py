@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.core.frozen import Frozen
 from benchmark.study.study import RunSpec, Study
 
 if TYPE_CHECKING:
@@ -25,11 +26,7 @@ STAGES = ("trained", "fine_tuned")
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cost(_Record):
+class Cost(Frozen):
     """The bill of a method up to some point, everything it used included.
 
     ``flops``: floating-point operations (a multiply-add counts as two) of matrix products,
@@ -42,10 +39,10 @@ class Cost(_Record):
     seconds: float = 0.0
     examples: int = 0
     target_passes: float = 0.0
-    parts: dict[str, float] = {}
+    parts: dict[str, float] = Field(default_factory=dict)
 
 
-class StageResult(_Record):
+class StageResult(Frozen):
     """Losses at the step that a stage's rule chose, in nats a token, and the bill so far."""
 
     stage: Literal["trained", "fine_tuned"]
@@ -57,7 +54,7 @@ class StageResult(_Record):
     cost: Cost
 
 
-class Environment(_Record):
+class Environment(Frozen):
     """Where and with what a run was made."""
 
     versions: dict[str, str]
@@ -70,7 +67,7 @@ class Environment(_Record):
     processes: int = 1
 
 
-class RunRecord(_Record):
+class RunRecord(Frozen):
     """One run: what was asked, what came out, at what cost, made where."""
 
     schema_version: Literal[1] = 1
@@ -120,7 +117,7 @@ class RunSummary(_Ignoring):
     environment: _EnvironmentSummary
 
 
-class StudyIndex(_Record):
+class StudyIndex(Frozen):
     """The study as it was last run, and the ids of its runs in order."""
 
     study: Study

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchmark.core.randomness import splitmix64
+
 Rows = NDArray[np.int64]
 Shares = NDArray[np.float64]
 SAMPLE_ROWS = 128
@@ -23,18 +25,10 @@ KEY = "sampled_rows"
 """What a line of measurements calls the sample of the rows trained on since the line before."""
 
 
-def row_hash(rows: ArrayLike) -> NDArray[np.uint64]:
-    """A hash of each row's position, no two alike (the finaliser of splitmix64, a bijection)."""
-    x = np.asarray(rows).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def sample_of(*rows: ArrayLike) -> Rows:
     """The sample of all these rows, or of what these samples are of: ``[k]``, by hash."""
     distinct = np.unique(np.concatenate([np.asarray(part, dtype=np.int64) for part in rows]))
-    return distinct[np.argsort(row_hash(distinct))[:SAMPLE_ROWS]]
+    return distinct[np.argsort(splitmix64(distinct))[:SAMPLE_ROWS]]
 
 
 def overlaps(samples: Sequence[ArrayLike]) -> tuple[Shares, Shares]:
@@ -45,7 +39,7 @@ def overlaps(samples: Sequence[ArrayLike]) -> tuple[Shares, Shares]:
     rows. Below the smallest of the full samples' largest hashes every sample is complete, and
     what lies there is a uniform part of the rows of any two runs.
     """
-    hashes = [row_hash(np.asarray(sample, dtype=np.int64)) for sample in samples]
+    hashes = [splitmix64(np.asarray(sample, dtype=np.int64)) for sample in samples]
     limits = [found.max() for found in hashes if found.size == SAMPLE_ROWS]
     if limits:
         hashes = [found[found < min(limits)] for found in hashes]

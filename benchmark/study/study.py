@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -20,6 +18,7 @@ from pydantic import (
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError, unknown
+from benchmark.core.frozen import Frozen
 from benchmark.data.config import DataConfig, Planting, TargetConfig, plant
 from benchmark.models.config import ModelConfig
 from benchmark.study.chosen import Chosen
@@ -30,11 +29,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainingConfig(_Config):
+class TrainingConfig(Frozen):
     """The budget and optimiser that every method shares.
 
     AdamW (betas .9 and .98, eps 1e-9, no decay); the rate rises linearly from 0 over ``warmup``
@@ -50,7 +45,7 @@ class TrainingConfig(_Config):
     evaluate_every: Count = 100
 
 
-class FineTuningConfig(_Config):
+class FineTuningConfig(Frozen):
     """The stage that follows every method: target sample only, stopped early on valid.
 
     A fresh AdamW with a linear warm-up to a constant rate; the best step on valid counts,
@@ -64,12 +59,12 @@ class FineTuningConfig(_Config):
     patience: Count = 3
 
 
-class MethodEntry(_Config):
+class MethodEntry(Frozen):
     """A method in a study, with the hyper-parameters that differ from its defaults."""
 
     method: str
     label: Name = ""
-    hyperparameters: dict[str, Any] = {}
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
     code: str = ""
     """Digest of the method's file, for a method that is one; filled in when a study is run."""
 
@@ -101,7 +96,7 @@ class StudyTarget(TargetConfig):
         return content if self.planted else {k: v for k, v in content.items() if k != "planted"}
 
 
-class RunSpec(_Config):
+class RunSpec(Frozen):
     """All that determines one run's result."""
 
     data: DataConfig
@@ -132,7 +127,7 @@ class RunSpec(_Config):
         return _content_hash(self.model_dump(mode="json", include=shared))
 
 
-class Study(_Config):
+class Study(Frozen):
     """A study file."""
 
     study: Name

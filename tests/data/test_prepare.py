@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
+from benchmark.core.randomness import splitmix64
 from benchmark.data import (
     DataConfig,
     PreparedData,
@@ -25,7 +26,7 @@ from benchmark.data import (
     parse_source,
     prepare,
 )
-from benchmark.data.dedup import RowSet, row_hashes, scramble
+from benchmark.data.dedup import RowSet, row_hashes
 from benchmark.data.prepare import SPLITS
 from benchmark.data.rows import ROWS_A_SECTION
 from tests.data.conftest import WriteJsonl, sentences
@@ -90,7 +91,7 @@ def test_hashes_tell_rows_apart() -> None:
     rows = np.random.default_rng(0).integers(0, 256, size=(20_000, 16)).astype(np.uint8)
     assert len(np.unique(row_hashes(rows))) == len(np.unique(rows, axis=0))
     assert len(np.unique(row_hashes(np.eye(64, dtype=np.uint8)))) == 64
-    assert len(np.unique(scramble(np.arange(20_000)))) == 20_000
+    assert len(np.unique(splitmix64(np.arange(20_000)))) == 20_000
 
 
 def test_splits_have_the_sizes_asked_for(cache: Path, write_jsonl: WriteJsonl) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from benchmark.study.row_sample import KEY, SAMPLE_ROWS, check_sample, overlaps, row_hash, sample_of
+from benchmark.core.randomness import splitmix64
+from benchmark.study.row_sample import KEY, SAMPLE_ROWS, check_sample, overlaps, sample_of
 from benchmark.study.study import RunSpec
 from benchmark.training.loop import Hooks, InterruptedRunError, Trainer
 
@@ -16,8 +17,8 @@ MakeTrainer = Callable[..., Trainer]
 
 
 def test_hashes_are_those_of_splitmix64_and_never_alike() -> None:
-    assert row_hash([0])[0] == 0xE220A8397B1DCDAF
-    assert np.unique(row_hash(np.arange(100_000))).size == 100_000
+    assert splitmix64([0])[0] == 0xE220A8397B1DCDAF
+    assert np.unique(splitmix64(np.arange(100_000))).size == 100_000
 
 
 def test_merged_samples_are_the_sample_of_all_rows_together() -> None:
