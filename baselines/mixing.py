@@ -17,8 +17,8 @@ import torch
 from pydantic import Field
 
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters
-from benchmark.api.task import Batch
-from benchmark.models.transformer import token_counts
+from benchmark.models.batch import Batch
+from benchmark.models.losses import token_counts
 
 
 class MixingHyperparameters(Hyperparameters):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.api.baseline import Baseline
-from benchmark.api.task import Batch
+from benchmark.models.batch import Batch
 
 
 class Pretraining(Baseline):

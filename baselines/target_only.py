@@ -7,7 +7,7 @@ Source: a floor (no generic data at all). No hyper-parameters. Charged for: trai
 from __future__ import annotations
 
 from benchmark.api.baseline import Baseline
-from benchmark.api.task import Batch
+from benchmark.models.batch import Batch
 
 
 class TargetOnly(Baseline):

@@ -1,16 +1,17 @@
-"""The job that follows a submission's others: it dispatches again what they have lost."""
+"""The job that follows a submission's others: it dispatches again what they have lost.
+
+``python -m slurm.closing RESULTS SUBMISSION``; a command, since what it dispatches ends with one.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.study.records import read_index
 from slurm.status import RunStatus
-
-if TYPE_CHECKING:
-    from slurm.sweep import Sweep
+from slurm.sweep import Sweep
 
 SECONDS_BETWEEN_LOOKS = 5.0
 
@@ -23,14 +24,11 @@ class ClosingJob:
     """
 
     def __init__(self, results: Path, submission: str) -> None:
-        self._results, self._submission = str(results.absolute()), submission
+        self._results, self._submission = results, submission
 
-    def __call__(self) -> int:
+    def run(self) -> int:
         """The number of runs that were dispatched again."""
-        from slurm.sweep import Sweep
-
-        results = Path(self._results)
-        sweep = Sweep(read_index(results).study, results)
+        sweep = Sweep(read_index(self._results).study, self._results)
         statuses = self._settled(sweep)
         submission = sweep.submissions[self._submission]
         profile = submission.profile
@@ -51,3 +49,7 @@ class ClosingJob:
 
     def _is_ours(self, status: RunStatus) -> bool:
         return status.attempt is not None and status.attempt.claim.submission == self._submission
+
+
+if __name__ == "__main__":
+    print(ClosingJob(Path(sys.argv[1]), sys.argv[2]).run(), "runs dispatched again")

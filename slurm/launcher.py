@@ -18,7 +18,6 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from benchmark.core.errors import UserError
 from benchmark.running.worker import Job
 from slurm.attempts import Attempts, AttemptState, Claim
-from slurm.closing import ClosingJob
 from slurm.job import Order, RunJob
 from slurm.plan import Array, Plan, PlannedRun
 from slurm.profile import Profile, Resources
@@ -130,9 +129,14 @@ class _Submitter:
         if self.submission.profile.executor == "slurm" and self._arrays:
             executor = self._executor(CLOSING, set(self._arrays))
             with self._where_it_runs():
-                job = executor.submit(ClosingJob(self._results, self.submission.name))
+                job = executor.submit(self._closing())
             self._note({"closing": job.job_id})
         self._note({"submitted": True})
+
+    def _closing(self) -> submitit.helpers.CommandFunction:
+        command = [sys.executable, "-P", "-m", "slurm.closing"]
+        arguments = [str(self._results.absolute()), self.submission.name]
+        return submitit.helpers.CommandFunction([*command, *arguments])
 
     def work_here(self) -> None:
         """Executor debug runs its jobs when their results are asked for."""

@@ -9,10 +9,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from slurm.status import RunStatus, count
+
 if TYPE_CHECKING:
     from slurm.plan import Array, Plan
     from slurm.profile import Profile
-    from slurm.status import RunStatus
 
 LISTED = 40
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "lost": "red", "queued": "yellow"}
@@ -49,8 +50,6 @@ def _array(array: Array) -> str:
 
 def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
     """Counts by state, and the runs that somebody may want to look at."""
-    from slurm.status import count
-
     statuses = list(statuses)
     counts = count(statuses)
     summary = "  ".join(f"{number} {state}" for state, number in counts.items())

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmark.api.registry import find_method, resolve
 from benchmark.data import PreparedData, prepare
-from benchmark.models.transformer import build_model
+from benchmark.models.build import build_model
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, Trainer
 from tests.conftest import study_content, write_corpus

@@ -45,8 +45,8 @@ from benchmark.api.cost import RowFlops
 from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.models.influence import Direction, dot, gradient, influence, step_along
+from benchmark.models.losses import token_share
 from benchmark.models.optimisation import build_optimizer
-from benchmark.models.transformer import token_share
 
 EPSILON = 1e-8
 

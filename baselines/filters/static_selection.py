@@ -10,9 +10,10 @@ import torch
 from pydantic import Field
 
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder
+from benchmark.models.batch import Batch
 
 
 class StaticHyperparameters(Hyperparameters):

@@ -51,10 +51,10 @@ from baselines.mixtures.proxy_mixture import (
 from benchmark.api.auxiliary import train_step, twin
 from benchmark.api.baseline import LogUniform
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch
+from benchmark.models.batch import Batch
 from benchmark.models.influence import gradient, influence
+from benchmark.models.losses import token_counts, token_share
 from benchmark.models.optimisation import build_optimizer
-from benchmark.models.transformer import token_counts, token_share
 
 LARGEST_SCORE = 5.0
 

@@ -10,7 +10,8 @@ import torch
 
 from benchmark.api.auxiliary import map_generic
 from benchmark.api.baseline import Baseline
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 
 
 class Domains:

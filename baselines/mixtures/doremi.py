@@ -41,8 +41,8 @@ from benchmark.api.auxiliary import fix_dropout, train, twin
 from benchmark.api.baseline import LogUniform
 from benchmark.api.cost import RowFlops
 from benchmark.api.task import Task
+from benchmark.models.losses import token_counts
 from benchmark.models.optimisation import build_optimizer
-from benchmark.models.transformer import token_counts
 
 
 class DoremiHyperparameters(ProxyHyperparameters):

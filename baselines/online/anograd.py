@@ -27,7 +27,7 @@ from benchmark.api.baseline import Choice
 from benchmark.api.cost import RowFlops
 from benchmark.api.task import Task
 from benchmark.models.influence import dot, gradient, hessian_product
-from benchmark.models.transformer import token_share
+from benchmark.models.losses import token_share
 
 EPSILON = 1e-6
 

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from benchmark.api.auxiliary import score, train, twin
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import load_model_state, model_state
 
 

@@ -22,7 +22,8 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from baselines.online.weight_network import SMALL_NETWORK, NetworkConfig, build_network
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 
 
 class ClassifierHyperparameters(Hyperparameters):

@@ -23,7 +23,7 @@ from baselines.online.selector import OnlineSelector, SelectorHyperparameters
 from benchmark.api.baseline import Choice
 from benchmark.api.cost import RowFlops
 from benchmark.models.influence import gradient, parameters_of, step_along
-from benchmark.models.transformer import token_share
+from benchmark.models.losses import token_share
 
 
 class DDSHyperparameters(SelectorHyperparameters):

@@ -28,7 +28,8 @@ from baselines.online.weight_network import (
 )
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 from benchmark.models.influence import influence
 
 

@@ -23,10 +23,11 @@ from torch import Tensor
 from baselines.online.selector import OnlineSelector, SelectorHyperparameters
 from benchmark.api.baseline import Choice
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 from benchmark.models.influence import gradient, hessian_product, parameters_of
+from benchmark.models.losses import token_share
 from benchmark.models.optimisation import build_optimizer
-from benchmark.models.transformer import token_share
 
 
 class SOBAHyperparameters(SelectorHyperparameters):

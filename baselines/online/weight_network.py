@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from benchmark.core.frozen import Frozen
-from benchmark.models.transformer import shifted, token_counts
+from benchmark.models.losses import shifted, token_counts
 
 Size = Annotated[int, Field(gt=0)]
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
+from benchmark.models.losses import per_example_loss
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
-from benchmark.models.transformer import per_example_loss
 
 SCORING_ROWS = 512
 

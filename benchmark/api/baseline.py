@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
 from benchmark.core.frozen import Frozen
+from benchmark.models.batch import Batch
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ and keeps no reference to where it came from.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,39 +17,7 @@ from benchmark.api.cost import CostMeter
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder, derived_key, generator
 from benchmark.data.tokenizers import Tokenizer, load_tokenizer
-
-
-class Rows(Protocol):
-    """Token rows that can be gathered by position; satisfied by ``benchmark.data`` views."""
-
-    @property
-    def domain_names(self) -> tuple[str, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def tokens(self, positions: np.ndarray) -> np.ndarray: ...
-
-    def domains(self, positions: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Examples to train on: ``rows`` ``[n, T]``, and how much each of their tokens counts.
-
-    ``weights`` ``[n]`` are non-negative (all one when None); ``positions`` ``[n]`` are places in
-    the generic corpus, -1 for a row of the target sample.
-    """
-
-    rows: Tensor
-    positions: np.ndarray
-    weights: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, chosen: Tensor) -> Batch:
-        """The sub-batch of the given indices, in their order, without weights."""
-        return Batch(self.rows[chosen], self.positions[chosen.cpu().numpy()])
+from benchmark.models.batch import Batch, Rows
 
 
 class Task:

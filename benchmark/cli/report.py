@@ -16,9 +16,11 @@ StudyArgument = Annotated[
 
 def report_study(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
     """Write everything about a study as one HTML file, from its records."""
+    from benchmark.diagnostic.section import diagnosis_grids
     from benchmark.report.html.page import write_report
 
-    say(f"written: {write_report(results_of(study, results))}")
+    folder = results_of(study, results)
+    say(f"written: {write_report(folder, diagnosis_grids(folder))}")
 
 
 def plot(

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from benchmark.api.registry import find_method
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
 from benchmark.contract.errors import ContractError
 from benchmark.contract.flops import check_cost
 from benchmark.contract.hyperparameters import check_hyperparameters
 from benchmark.contract.problem import FINE_TUNING_STEPS, STEPS
 from benchmark.contract.trial import Trial, kill_after, stop_after
 from benchmark.core.randomness import generator
-from benchmark.models.checkpoint import load_checkpoint, save_checkpoint
-from benchmark.running.worker import weights_hash
+from benchmark.models.batch import Batch
+from benchmark.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from benchmark.training.beginnings import declared_steps
 
 if TYPE_CHECKING:

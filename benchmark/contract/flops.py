@@ -13,7 +13,7 @@ from benchmark.contract.errors import ContractError
 from benchmark.contract.problem import STEPS, Problem
 from benchmark.contract.trial import ExactMeter, Trial, global_randomness
 from benchmark.models.influence import gradient, hessian_product, influence, parameters_of
-from benchmark.models.transformer import token_share
+from benchmark.models.losses import token_share
 
 BILL_TOLERANCE = 0.01
 DECLARED_TOLERANCE = 0.1

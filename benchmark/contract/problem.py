@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from benchmark.data import PreparedData, prepare
+from benchmark.models.build import build_model
 from benchmark.models.evaluation import mean_token_loss
-from benchmark.models.transformer import build_model
 from benchmark.study.study import MethodEntry, RunSpec, Study
 
 STEPS, FINE_TUNING_STEPS = 8, 4

@@ -18,8 +18,9 @@ from benchmark.api.cost import CostMeter
 from benchmark.contract.problem import Changes, Problem
 from benchmark.contract.watch import HeldOutError, Watch, watched
 from benchmark.data import PreparedData
-from benchmark.running.worker import weights_hash
-from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Stage, Trainer
+from benchmark.models.checkpoint import weights_hash
+from benchmark.study.stages import Stage
+from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline

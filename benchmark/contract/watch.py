@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from torch import nn
 
-from benchmark.api.task import Batch, Rows, Task
-from benchmark.running.worker import weights_hash
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch, Rows
+from benchmark.models.checkpoint import weights_hash
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline

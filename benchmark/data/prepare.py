@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -60,6 +61,15 @@ class PreparedData:
     width: int
     tokenizer: str
     report: DataReport
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the rows of every split."""
+        return hashlib.sha256(json.dumps(self.report.fingerprints).encode()).hexdigest()
+
+    def summary(self) -> dict[str, Any]:
+        """What a record says about its data."""
+        return {"fingerprint": self.fingerprint, **self.report.model_dump(mode="json")}
 
 
 def prepare(

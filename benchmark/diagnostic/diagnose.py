@@ -26,8 +26,7 @@ from benchmark.diagnostic.rule import Rule
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import Draw, Estimated, Observed, estimate, plain_draw
 from benchmark.models.influence import gradient
-from benchmark.models.transformer import token_share
-from benchmark.running.worker import data_fingerprint
+from benchmark.models.losses import token_share
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
@@ -88,7 +87,7 @@ def diagnose(
         target=spec.target_name,
         seed=spec.seed,
         protocol=spec.protocol,
-        data=data_fingerprint(data),
+        data=data.fingerprint,
         sample=len(data.target_train),
         downsampling=observed.downsampling,
         settings=settings,

@@ -8,7 +8,7 @@ from torch.func import functional_call
 
 from benchmark.diagnostic.settings import Mode
 from benchmark.models.influence import Direction, dot, influence, parameters_of, step_along
-from benchmark.models.transformer import token_counts
+from benchmark.models.losses import token_counts
 
 RELATIVE_STEP = 1e-5
 """Length of a central difference's step over that of the parameters.

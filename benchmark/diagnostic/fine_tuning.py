@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.auxiliary import twin
-from benchmark.api.task import Batch
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder, derived_key
 from benchmark.diagnostic.alignment import with_displacement
 from benchmark.diagnostic.directional import along
 from benchmark.diagnostic.measures import Array
 from benchmark.diagnostic.settings import Mode, Normalisation
+from benchmark.models.batch import Batch
 from benchmark.models.influence import Direction, dot, parameters_of, step_along
+from benchmark.models.losses import token_share
 from benchmark.models.optimisation import build_optimizer, update, warmed_up
-from benchmark.models.transformer import token_share
 from benchmark.study.study import FineTuningConfig
 
 

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.diagnostic.settings import How
 from benchmark.models.influence import Direction, gradient, parameters_of
-from benchmark.models.transformer import token_counts, token_share
+from benchmark.models.losses import token_counts, token_share
 
 CHUNK_FLOATS = 2**24
 """Numbers held by one chunk of the vectorised pass."""

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from benchmark.api.registry import find_method
 from benchmark.core.errors import UserError
+from benchmark.models.build import build_model
 from benchmark.models.checkpoint import (
     load_checkpoint,
     load_model_state,
     model_state,
     save_checkpoint,
+    weights_hash,
 )
-from benchmark.models.transformer import build_model
-from benchmark.running.worker import data_fingerprint, weights_hash
 from benchmark.study.environment import code_digest
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.loop import DivergedError, Hooks, Trainer
@@ -119,7 +119,7 @@ class Pretraining:
 
     def _stage(self, step: int) -> SharedStage:
         """The beginning of ``step`` steps that runs like this one share."""
-        rows = data_fingerprint(self.data)
+        rows = self.data.fingerprint
         stage = SharedStage(self.spec, rows, self.environment, self.cache)
         stage.steps = step
         return stage
@@ -150,7 +150,7 @@ class Pretraining:
     @cached_property
     def _folder(self) -> Path:
         alike = self.environment.model_dump(exclude={"commit", "dirty", "host"})
-        rows, code = data_fingerprint(self.data), code_digest()
+        rows, code = self.data.fingerprint, code_digest()
         content = (self.spec.protocol, self.spec.seed, rows, code, sorted(alike.items()))
         name = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
         return self.cache / "pretrained" / name

@@ -5,6 +5,7 @@ No pickle is involved. A checkpoint is written aside and renamed, so the file is
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def load_model_state(model: nn.Module, state: dict[str, Tensor]) -> None:
         raise UserError(f"the checkpoint is of another architecture (differs in {different})")
     for name, value in own.items():
         value.copy_(state[name])
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 of all parameters, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.named_parameters()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _split(tree: Any, tensors: dict[str, Tensor]) -> Any:

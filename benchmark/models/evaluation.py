@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.api.task import Rows
+from benchmark.models.batch import Rows
+from benchmark.models.losses import token_counts
 from benchmark.models.parallel import share, sum_numbers
-from benchmark.models.transformer import token_counts
 
 
 @torch.no_grad()

@@ -17,8 +17,8 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from benchmark.models.losses import per_example_loss
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
-from benchmark.models.transformer import per_example_loss
 
 Direction = Mapping[str, Tensor]
 """A vector in parameter space: one tensor for each named parameter of the main model."""

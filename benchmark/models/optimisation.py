@@ -7,7 +7,8 @@ import math
 import torch
 from torch import nn
 
-from benchmark.api.task import Batch
+from benchmark.models.batch import Batch
+from benchmark.models.losses import per_example_loss, token_share
 from benchmark.models.parallel import (
     own_randomness,
     own_rows,
@@ -15,7 +16,6 @@ from benchmark.models.parallel import (
     processes,
     sum_over_processes,
 )
-from benchmark.models.transformer import per_example_loss, token_share
 
 
 def build_optimizer(parameters: list[nn.Parameter]) -> torch.optim.AdamW:

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.data import PreparedData, prepare
-from benchmark.running.worker import Job, data_fingerprint
+from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
 from benchmark.study.records import read_record, write_index
 from benchmark.study.study import RunSpec, Study
@@ -98,7 +98,7 @@ def _is_missing(run: RunSpec, data: PreparedData, settings: Settings, outcome: O
 
 def require_same_data(run: RunSpec, fingerprint: str, data: PreparedData, results: Path) -> None:
     """Refuse to mix results that were made with other rows, whose ``fingerprint`` differs."""
-    if fingerprint != data_fingerprint(data):
+    if fingerprint != data.fingerprint:
         raise UserError(
             f"{results}: run {run.run_id} was made with other data (the files of target "
             f"{run.target_name!r} or of the generic corpus have changed since): rename the "

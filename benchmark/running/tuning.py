@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -16,16 +16,14 @@ from benchmark.core.files import write_atomically
 from benchmark.running.trials import trial_label, trial_study
 from benchmark.study.chosen import Chosen, ChosenValues
 from benchmark.study.records import RunRecord, load_records
+from benchmark.study.stages import STAGE_NAMES, Stage
 from benchmark.study.study import Study
-
-Stage = Literal["trained", "fine_tuned"]
 
 RULE = (
     "lowest valid loss {when} of {trials} trials allowed to each method on each model and target "
     "(trial 0 as the study has it, the others drawn at random from its search space; equal draws "
     "are run once; failed trials are never chosen; ties go to the earlier trial)"
 )
-WHEN = {"trained": "as trained", "fine_tuned": "after fine-tuning"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def choose(
             rows.append(_best(entry.label, model, target, ran, len(places)))
     return Chosen(
         study=study.study,
-        rule=RULE.format(when=WHEN[stage], trials=trials),
+        rule=RULE.format(when=STAGE_NAMES[stage], trials=trials),
         stage=stage,
         trials=trials,
         draw_seed=seed,

@@ -10,7 +10,6 @@ and so does the end of whoever reads the events.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -45,17 +44,7 @@ class Job(Frozen):
 
     def state_folder(self, data: PreparedData) -> Path:
         """Folder of the run's checkpoint and trained weights."""
-        return self.cache / "runs" / f"{self.spec.run_id}-{data_fingerprint(data)[:8]}"
-
-
-def data_fingerprint(data: PreparedData) -> str:
-    """Digest of the rows of every split."""
-    return hashlib.sha256(json.dumps(data.report.fingerprints).encode()).hexdigest()
-
-
-def data_summary(data: PreparedData) -> dict[str, Any]:
-    """What a record says about its data."""
-    return {"fingerprint": data_fingerprint(data), **data.report.model_dump(mode="json")}
+        return self.cache / "runs" / f"{self.spec.run_id}-{data.fingerprint[:8]}"
 
 
 class _Events:
@@ -141,9 +130,9 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
     import torch
 
     from benchmark.api.registry import method_of
-    from benchmark.models.checkpoint import model_state, save_checkpoint
+    from benchmark.models.build import build_model
+    from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.parallel import LostProcessError, is_first, processes
-    from benchmark.models.transformer import build_model
     from benchmark.training.beginnings import SharedStage
     from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
 
@@ -174,7 +163,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         method_of(spec.method),
         folder / "checkpoint.safetensors",
         hooks,
-        SharedStage(spec, data_fingerprint(data), environment, job.cache),
+        SharedStage(spec, data.fingerprint, environment, job.cache),
     )
     outcome: dict[str, Any]
     try:
@@ -199,7 +188,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         key=spec.key,
         protocol=spec.protocol,
         spec=spec,
-        data=data_summary(data),
+        data=data.summary(),
         parameters=sum(p.numel() for p in model.parameters()),
         initial_weights=initial_weights,
         environment=environment,
@@ -222,15 +211,6 @@ def _is_out_of_memory(error: Exception) -> bool:
         isinstance(error, RuntimeError)
         and ("out of memory" in said or "can't allocate memory" in said or "bad_alloc" in said)
     )
-
-
-def weights_hash(model: Any) -> str:
-    """SHA-256 of all parameters, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.named_parameters()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

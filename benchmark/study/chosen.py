@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from benchmark.core.errors import UserError
 from benchmark.core.frozen import Frozen
+from benchmark.study.stages import Stage
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -49,7 +50,7 @@ class Chosen(Frozen):
 
     study: str
     rule: str
-    stage: Literal["trained", "fine_tuned"]
+    stage: Stage
     trials: Annotated[int, Field(gt=0)]
     draw_seed: Count
     training_seed: Count

@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
+from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec, Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STAGES = ("trained", "fine_tuned")
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
@@ -45,7 +45,7 @@ class Cost(Frozen):
 class StageResult(Frozen):
     """Losses at the step that a stage's rule chose, in nats a token, and the bill so far."""
 
-    stage: Literal["trained", "fine_tuned"]
+    stage: Stage
     step: int
     rule: str
     valid_loss: float

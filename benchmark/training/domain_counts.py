@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.api.task import Rows
+from benchmark.models.batch import Rows
 from benchmark.study.row_sample import KEY, sample_of
 
 

@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
-from benchmark.api.task import Batch, Task, text_decoder
+from benchmark.api.task import Task, text_decoder
 from benchmark.core.randomness import derived_key
+from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import (
     load_checkpoint,
     load_model_state,
@@ -25,6 +26,7 @@ from benchmark.models.evaluation import mean_token_loss
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update, warmed_up
 from benchmark.models.parallel import DriftGuard, any_process, is_first, wait_for_all
 from benchmark.study.records import StageResult
+from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.domain_counts import DomainCounter
@@ -32,8 +34,6 @@ from benchmark.training.domain_counts import DomainCounter
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline
     from benchmark.data import PreparedData
-
-Stage = Literal["trained", "fine_tuned"]
 
 
 class DivergedError(Exception):

@@ -17,7 +17,7 @@ import torch
 
 from benchmark.api.registry import methods, resolve
 from benchmark.data import prepare
-from benchmark.models.transformer import build_model
+from benchmark.models.build import build_model
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, InterruptedRunError, Trainer
 from tests.conftest import study_content, write_corpus

@@ -15,7 +15,8 @@ from baselines.pretraining import Pretraining
 from benchmark.api.auxiliary import score, twin
 from benchmark.api.baseline import Baseline, Choice, Hyperparameters
 from benchmark.api.cost import RowFlops
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import load_model_state, model_state
 from benchmark.models.optimisation import build_optimizer, update
 from benchmark.training.loop import Trainer

@@ -20,7 +20,7 @@ from benchmark.diagnostic.cheap import (
 from benchmark.diagnostic.gradients import row_gradients
 from benchmark.diagnostic.probe import align, draw_probe
 from benchmark.diagnostic.settings import Settings
-from benchmark.models.transformer import per_example_loss
+from benchmark.models.losses import per_example_loss
 
 RowsOf = Callable[..., np.ndarray]
 

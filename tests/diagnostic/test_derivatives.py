@@ -12,7 +12,8 @@ from benchmark.diagnostic.directional import along, central_difference
 from benchmark.diagnostic.gradients import row_gradients
 from benchmark.models.config import PRESETS
 from benchmark.models.influence import gradient, influence, parameters_of, step_along
-from benchmark.models.transformer import Transformer, token_share
+from benchmark.models.losses import token_share
+from benchmark.models.transformer import Transformer
 
 
 class _Opaque(torch.autograd.Function):

@@ -19,9 +19,8 @@ from benchmark.diagnostic.pretrained import (
     initial_model,
     put_into,
 )
-from benchmark.models.checkpoint import save_checkpoint
+from benchmark.models.checkpoint import save_checkpoint, weights_hash
 from benchmark.models.config import ModelConfig, TransformerConfig
-from benchmark.running.worker import data_fingerprint, weights_hash
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
@@ -107,7 +106,7 @@ def test_interrupted_past_a_state_that_is_asked_for_later(
 def test_states_that_runs_have_published_are_used(
     spec: RunSpec, data: PreparedData, checkpoints: list[Checkpoint], tmp_path: Path
 ) -> None:
-    stage = SharedStage(spec, data_fingerprint(data), describe("cpu", 1), tmp_path)
+    stage = SharedStage(spec, data.fingerprint, describe("cpu", 1), tmp_path)
     stage.steps = STEPS // 4
     method, file = find_method("pretraining"), tmp_path / "run.safetensors"
     Trainer(spec, data, initial_model(spec, data), method, file, Hooks(), stage).run()

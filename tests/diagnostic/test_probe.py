@@ -155,9 +155,9 @@ def test_intervals_narrow_with_more_batches(
 def test_short_fine_tuning_goes_downhill_and_leaves_the_model(
     model: nn.Module, data: PreparedData, spec: RunSpec
 ) -> None:
+    from benchmark.models.checkpoint import weights_hash
     from benchmark.models.evaluation import mean_token_loss
     from benchmark.models.influence import parameters_of, step_along
-    from benchmark.running.worker import weights_hash
 
     before, loss = weights_hash(model), mean_token_loss(model, data.target_train)
     sample = torch.from_numpy(data.target_train.tokens(np.arange(100)))

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from baselines.online.weight_network import BagOfNgramsNetwork, ConvolutionNetwork, WeightNetwork
 from benchmark.api.cost import CostMeter
-from benchmark.api.task import Batch, Task
+from benchmark.api.task import Task
+from benchmark.models.batch import Batch
 from benchmark.models.config import TransformerConfig
 from benchmark.models.transformer import Transformer
 

@@ -14,8 +14,9 @@ from baselines.online.selector import OnlineSelector
 from baselines.online.soba import SOBA
 from baselines.online.weight_network import draw_without_replacement, example_probability
 from benchmark.models.influence import dot, gradient, influence, parameters_of
+from benchmark.models.losses import per_example_loss, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer, inverse_square_root
-from benchmark.models.transformer import Transformer, per_example_loss, token_counts, token_share
+from benchmark.models.transformer import Transformer
 from tests.golden.reference import (
     NETWORK,
     ROW,

@@ -16,10 +16,11 @@ from baselines.online.soba import SOBA
 from baselines.online.weight_network import example_probability
 from baselines.pretraining import Pretraining
 from benchmark.api.baseline import Baseline
-from benchmark.api.task import Batch
+from benchmark.models.batch import Batch
 from benchmark.models.influence import dot, parameters_of
+from benchmark.models.losses import per_example_loss, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer, update
-from benchmark.models.transformer import Transformer, per_example_loss, token_counts, token_share
+from benchmark.models.transformer import Transformer
 from tests.golden.reference import (
     NETWORK,
     RecordedTask,

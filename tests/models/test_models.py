@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
 from benchmark.models.attention import causal_attention
+from benchmark.models.build import build_model
 from benchmark.models.config import PRESETS, ModelConfig
 from benchmark.models.influence import dot, gradient, influence
-from benchmark.models.transformer import build_model, per_example_loss, token_counts, token_share
+from benchmark.models.losses import per_example_loss, token_counts, token_share
 
 GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
 LLAMA = {

@@ -17,11 +17,12 @@ from torch import multiprocessing
 
 from benchmark.api.registry import find_method, resolve
 from benchmark.data import PreparedData, open_prepared
+from benchmark.models.build import build_model
+from benchmark.models.checkpoint import weights_hash
 from benchmark.models.config import ModelConfig
 from benchmark.models.influence import gradient, hessian_product, influence, parameters_of
+from benchmark.models.losses import token_share
 from benchmark.models.parallel import ProcessesDifferError, joined, own_randomness, processes
-from benchmark.models.transformer import build_model, token_share
-from benchmark.running.worker import weights_hash
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, InterruptedRunError, Trainer
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.api.registry import find_method
 from benchmark.data import PreparedData
-from benchmark.running.worker import data_fingerprint, weights_hash
+from benchmark.models.checkpoint import weights_hash
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage, stage_leaders
@@ -30,7 +30,7 @@ def run(data: PreparedData, tmp_path: Path) -> Callable[..., tuple[Trainer, list
             on_step=lambda stage, step, *_: steps.append(step) if stage == "trained" else None
         )
         method = find_method(spec.method.method)
-        fingerprint = rows or data_fingerprint(data)
+        fingerprint = rows or data.fingerprint
         stage = SharedStage(spec, fingerprint, describe("cpu", 1), tmp_path / cache)
         file = tmp_path / cache / f"{spec.run_id}.safetensors"
         trainer = Trainer(spec, data, initial_model(spec, data), method, file, hooks, stage)

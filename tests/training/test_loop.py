@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.api.task import Batch
 from benchmark.data import PreparedData
+from benchmark.models.batch import Batch
 from benchmark.study.study import RunSpec
 from benchmark.training.loop import DivergedError, Trainer
 

@@ -12,7 +12,7 @@ from benchmark.api.registry import find_method
 from benchmark.core.errors import UserError
 from benchmark.report.results.inputs import REFERENCE, StudyResults
 from benchmark.report.results.summary import affordable, budgets, training_metrics
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 PAIR = ["model", "target"]
 CELL = [*PAIR, "seed"]

@@ -21,7 +21,7 @@ from benchmark.report.statistics.estimates import (
     wilcoxon,
 )
 from benchmark.report.statistics.intervals import Interval, Kind, nested_interval
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES, Stage
 
 LEVEL = 0.05
 TESTABLE = 6
@@ -41,7 +41,7 @@ class StageComparison:
     of A is better than one of B on the same pair.
     """
 
-    stage: str
+    stage: Stage
     pairs: tuple[tuple[str, str], ...]
     seeds: tuple[int, ...]
     losses: Array
@@ -109,7 +109,7 @@ def pair_name(pair: tuple[str, str], results: StudyResults) -> str:
     return target if len(results.study.models) == 1 else f"{target} ({model})"
 
 
-def _compare_stage(results: StudyResults, stage: str, a: str, b: str) -> StageComparison | None:
+def _compare_stage(results: StudyResults, stage: Stage, a: str, b: str) -> StageComparison | None:
     losses, others = (_losses(results, stage, method) for method in (a, b))
     ratios = log_ratios(losses, others)
     has = np.flatnonzero(np.isfinite(ratios).any(axis=1))
@@ -132,7 +132,7 @@ def _compare_stage(results: StudyResults, stage: str, a: str, b: str) -> StageCo
     )
 
 
-def _losses(results: StudyResults, stage: str, method: str) -> Array:
+def _losses(results: StudyResults, stage: Stage, method: str) -> Array:
     """Test losses of a method, of shape (pairs, seeds) in the study's order, NaN for none."""
     frame = results.stages
     chosen = frame[(frame["stage"] == stage) & (frame["method"] == method)]

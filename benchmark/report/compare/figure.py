@@ -12,7 +12,7 @@ from benchmark.report.compare.comparison import Comparison, StageComparison, pai
 from benchmark.report.figures.panels import legend_below, panel_grid
 from benchmark.report.figures.style import GREY, Style, method_styles, wrapped
 from benchmark.report.results.inputs import StudyResults
-from benchmark.report.tables.blocks import STAGE_NAMES
+from benchmark.study.stages import STAGE_NAMES
 
 SEED_SPREAD = 0.4
 MEAN_OF_ALL = "mean of all"

@@ -24,7 +24,7 @@ from benchmark.report.figures.picture import publish
 from benchmark.report.figures.style import RC
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.rules import equal_steps_rule
-from benchmark.report.tables.blocks import STAGE_NAMES
+from benchmark.study.stages import STAGE_NAMES
 
 FEW_SEEDS = 3
 """With so many seeds or fewer, every point is shown."""

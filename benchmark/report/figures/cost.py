@@ -36,7 +36,7 @@ from benchmark.report.figures.style import (
 )
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.summary import PAIR, pareto_front
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 COSTS = ("flops", "seconds")
 POOLED = [*COSTS, "test_loss"]

@@ -31,7 +31,7 @@ from benchmark.report.figures.style import (
 )
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.summary import budgets, training_metrics
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 FIRST_STEPS = 0.2
 MARKERS_A_CURVE = 6

@@ -27,7 +27,7 @@ from benchmark.report.figures.style import (
     wrapped,
 )
 from benchmark.report.results.inputs import StudyResults
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 REFERENCE_LINES: dict[str, Line] = {STAGES[0]: "--", STAGES[1]: ":"}
 SEED_SPREAD = 0.4

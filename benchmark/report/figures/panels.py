@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from benchmark.report.figures.style import GREY, Style, wrapped
 from benchmark.report.results.inputs import StudyResults
-from benchmark.report.tables.blocks import STAGE_NAMES
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGE_NAMES, STAGES
 
 NAMES_IN_A_NOTE = 2
 SEEDS_ONE_BY_ONE = 3

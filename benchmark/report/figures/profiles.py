@@ -12,8 +12,7 @@ from benchmark.report.figures.panels import LeftOutError, legend_below, method_h
 from benchmark.report.figures.style import Style, in_order, method_styles, upper_limit
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array, performance_profile, ratios_to_best
-from benchmark.report.tables.blocks import STAGE_NAMES
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGE_NAMES, STAGES
 
 FEWEST_PAIRS = 2
 

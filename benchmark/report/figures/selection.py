@@ -13,7 +13,8 @@ from benchmark.report.figures.style import in_order, method_styles
 from benchmark.report.results.domains import SHARE, band_colours, domain_colours, domains_by_share
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array
-from benchmark.study.records import STAGES, RunRecord
+from benchmark.study.records import RunRecord
+from benchmark.study.stages import STAGES
 
 ENTROPY = "weights_entropy"
 RUN = ["model", "target", "method", "seed"]

@@ -14,7 +14,7 @@ from benchmark.report.figures.style import in_order, method_styles
 from benchmark.report.results.domains import REST, band_colours, domain_colours, domains_by_share
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 MIXTURE, PROXY = "domain_weight/", "proxy_weight/"
 RUN = ["model", "target", "method", "seed"]

@@ -25,7 +25,7 @@ from benchmark.report.tables.blocks import (
     number,
     ungrouped,
 )
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 NOT_COMPARABLE = (
     "its models, corpora and targets are not the published ones: losses do not compare between "

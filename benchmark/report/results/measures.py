@@ -9,8 +9,7 @@ import pandas as pd
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.summary import BUDGETED, affordable, budgets, training_metrics
 from benchmark.report.statistics.estimates import Array
-from benchmark.report.tables.blocks import STAGE_NAMES
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGE_NAMES, STAGES
 
 RUN = ["method", "model", "target", "seed"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report.statistics.estimates import Array
-from benchmark.study.records import STAGES
 from benchmark.study.row_sample import KEY, Rows, overlaps, sample_of
+from benchmark.study.stages import STAGES
 
 PERIODS = 8
 RUN = ["model", "target", "method", "seed"]

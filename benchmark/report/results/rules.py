@@ -10,7 +10,8 @@ import pandas as pd
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.intervals import FEWEST
 from benchmark.study.chosen import Chosen
-from benchmark.study.records import STAGES, RunRecord
+from benchmark.study.records import RunRecord
+from benchmark.study.stages import STAGES
 
 HASH_LENGTH = 8
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import pandas as pd
 
-from benchmark.study.records import STAGES
+from benchmark.study.stages import STAGES
 
 GROUP = ["model", "target", "method", "stage"]
 PAIR = ["model", "target"]

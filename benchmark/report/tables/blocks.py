@@ -6,9 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.study.records import STAGES
-
-STAGE_NAMES = dict(zip(STAGES, ("as trained", "after fine-tuning"), strict=True))
 NOTHING = "-"
 
 

@@ -17,16 +17,8 @@ from benchmark.report.results.rules import (
     seeds_rule,
 )
 from benchmark.report.results.summary import BUDGETED, costs_over_targets
-from benchmark.report.tables.blocks import (
-    NOTHING,
-    STAGE_NAMES,
-    Block,
-    Cell,
-    Column,
-    number,
-    rows_of_columns,
-)
-from benchmark.study.records import STAGES
+from benchmark.report.tables.blocks import NOTHING, Block, Cell, Column, number, rows_of_columns
+from benchmark.study.stages import STAGE_NAMES, STAGES
 
 COST_NAMES = dict(zip(BUDGETED, ("FLOPs", "seconds"), strict=True))
 COST_RULES = (

@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmark.core.config_file import explain
-from benchmark.study.records import STAGES, RunRecord
+from benchmark.study.records import RunRecord
 from benchmark.study.row_sample import KEY, check_sample
+from benchmark.study.stages import STAGES
 
 
 class RefusedError(Exception):

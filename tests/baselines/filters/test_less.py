@@ -14,8 +14,8 @@ from torch import nn
 
 from baselines.filters.less import Less, Moments, cosine, mean_gradient
 from benchmark.core.errors import UserError
+from benchmark.models.losses import per_example_loss, token_share
 from benchmark.models.optimisation import build_optimizer
-from benchmark.models.transformer import per_example_loss, token_share
 from tests.baselines.tasks import MakeTask, batches, build, harbour_share, prepared
 
 SHORT: dict[str, Any] = {"warmup_steps": 10}

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from baselines.mixtures.doge import Doge, doge_scores, doge_update, domain_alignment, gradient_norm
 from benchmark.api.auxiliary import twin
 from benchmark.models.influence import dot, gradient
+from benchmark.models.losses import token_share
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
-from benchmark.models.transformer import token_share
 from tests.baselines.mixtures.mixture_tasks import charged, training_step_flops, unequal_task
 from tests.baselines.tasks import MakeTask, build, prepared
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.diagnostic.records import read_diagnosis
+from benchmark.diagnostic.section import diagnosis_grids
 from benchmark.report.html.page import write_report
 
 Build = Callable[..., Path]
@@ -19,7 +20,7 @@ DIAGNOSIS = RESULTS / "diagnosis" / "diagnosis" / "mini-kjv-s0.json"
 
 
 def page_of(results: Path) -> str:
-    return write_report(results).read_text(encoding="utf-8")
+    return write_report(results, diagnosis_grids(results)).read_text(encoding="utf-8")
 
 
 def test_the_same_records_give_the_same_bytes(build: Build) -> None:
@@ -88,4 +89,4 @@ def test_a_broken_diagnosis_is_named(build: Build, text: str) -> None:
     (results / "diagnosis").mkdir()
     (results / "diagnosis" / "broken.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"broken\.json: not a diagnosis"):
-        write_report(results)
+        diagnosis_grids(results)

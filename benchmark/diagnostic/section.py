@@ -1,4 +1,4 @@
-"""What the diagnostic has said of a study's targets, as far as it has been asked."""
+"""What the diagnostic has said of a study's targets, as a section of its report."""
 
 from __future__ import annotations
 

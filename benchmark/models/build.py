@@ -1,0 +1,30 @@
+"""Main models behind one function."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from benchmark.models.config import PRESETS, ModelConfig
+from benchmark.models.huggingface import build_huggingface
+from benchmark.models.transformer import Transformer
+
+
+def build_model(
+    config: ModelConfig, *, vocabulary_size: int, length: int, tokenizer: str, seed: int
+) -> nn.Module:
+    """The main model with its initial weights, which depend on ``seed`` only.
+
+    ``vocabulary_size`` counts the padding token; ``length`` is the width of a row; ``tokenizer``
+    is the name that the rows were made with.
+
+    Raises:
+        UserError: a checkpoint that cannot be read or whose vocabulary does not fit the rows.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if config.huggingface or config.huggingface_config:
+        return build_huggingface(config, vocabulary_size, length, tokenizer, seed)
+    size = config.transformer or PRESETS[str(config.preset)]
+    model = Transformer(size, vocabulary_size, length)
+    model.initialise(generator)
+    return model
