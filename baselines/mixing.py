@@ -16,9 +16,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from benchmark.api.baseline import Baseline, Choice, Hyperparameters
-from benchmark.models.batch import Batch
-from benchmark.models.losses import token_counts
+from benchmark.api import Baseline, Batch, Choice, Hyperparameters, token_counts
 
 
 class MixingHyperparameters(Hyperparameters):
@@ -34,11 +32,6 @@ class Mixing(Baseline):
     name = "mixing"
     summary = "generic and target rows in fixed proportion"
     Hyperparameters = MixingHyperparameters
-
-    @property
-    def batch_rows(self) -> int:
-        batches = 2 if self.hyperparameters.form == "gradient" else 1
-        return batches * self.task.batch_size
 
     def batch(self, step: int) -> Batch:
         size, share = self.task.batch_size, self.hyperparameters.share

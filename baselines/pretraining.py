@@ -7,10 +7,14 @@ Source: arXiv 2311.11973 (``standard_training``). No hyper-parameters. Charged f
 
 from __future__ import annotations
 
-from typing import Any
+from benchmark.api import PRETRAINING, Baseline, Batch, Hyperparameters
 
-from benchmark.api.baseline import Baseline
-from benchmark.models.batch import Batch
+
+class PretrainingHyperparameters(Hyperparameters):
+    """No settings."""
+
+    def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
+        return PRETRAINING
 
 
 class Pretraining(Baseline):
@@ -18,10 +22,7 @@ class Pretraining(Baseline):
 
     name = "pretraining"
     summary = "generic rows as they come"
-
-    @classmethod
-    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
-        return steps
+    Hyperparameters = PretrainingHyperparameters
 
     def batch(self, step: int) -> Batch:
         return self.task.generic_batch(step)

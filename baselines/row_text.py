@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from benchmark.api.task import Task
-from benchmark.core.frozen import Frozen
-from benchmark.data.tokenizers import ByteTokenizer
+from benchmark.api import Frozen, Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -45,11 +43,6 @@ class NgramSettings(Frozen):
         return self
 
 
-def has_byte_rows(task: Task) -> bool:
-    """Whether a token is the value of a UTF-8 byte."""
-    return task.vocabulary_size == ByteTokenizer.vocabulary_size
-
-
 def texts(task: Task, rows: np.ndarray) -> list[str]:
     """The text of each row ``[n, T]``; a character cut by the row's edge becomes U+FFFD.
 
@@ -60,7 +53,7 @@ def texts(task: Task, rows: np.ndarray) -> list[str]:
 
 def spellings(task: Task, rows: np.ndarray) -> list[str]:
     """A string for each row ``[n, T]`` with one character a byte, or one word a token."""
-    if has_byte_rows(task):
+    if task.has_byte_rows:
         return [row.decode("latin-1") for row in _bytes(rows)]
     return _words(rows)
 
@@ -91,7 +84,7 @@ class NgramFeatures:
         from sklearn.feature_extraction.text import HashingVectorizer
 
         self._task = task
-        of_bytes = has_byte_rows(task)
+        of_bytes = task.has_byte_rows
         usual = of_characters if of_bytes else (1, 2)
         self._vectorizer = HashingVectorizer(
             analyzer="char" if of_bytes else "word",

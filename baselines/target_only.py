@@ -6,8 +6,7 @@ Source: a floor (no generic data at all). No hyper-parameters. Charged for: trai
 
 from __future__ import annotations
 
-from benchmark.api.baseline import Baseline
-from benchmark.models.batch import Batch
+from benchmark.api import Baseline, Batch
 
 
 class TargetOnly(Baseline):

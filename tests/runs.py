@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from benchmark.api.registry import find_method, resolve
 from benchmark.data import PreparedData, prepare
+from benchmark.methods.registry import find_method, resolve
 from benchmark.models.build import build_model
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, Trainer
@@ -40,7 +40,7 @@ def spec(base_content: dict[str, Any]) -> Callable[..., RunSpec]:
     def make(
         method: str, hyperparameters: dict[str, Any] | None = None, **training: Any
     ) -> RunSpec:
-        chosen = {**find_method(method).check_settings, **(hyperparameters or {})}
+        chosen = {**find_method(method).Hyperparameters.for_checks, **(hyperparameters or {})}
         content = base_content | {
             "methods": [{"method": method, "hyperparameters": chosen}],
             "training": base_content["training"] | training,

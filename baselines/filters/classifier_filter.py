@@ -23,8 +23,7 @@ from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
 from baselines.row_text import NgramFeatures, NgramSettings, generic_blocks, generic_sample
-from benchmark.api.baseline import LogUniform
-from benchmark.api.task import Task
+from benchmark.api import LogUniform, Task
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

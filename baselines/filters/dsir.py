@@ -33,7 +33,7 @@ from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
 from baselines.row_text import generic_blocks, texts
-from benchmark.api.baseline import LogUniform
+from benchmark.api import LogUniform
 
 WORDS = re.compile(r"\w+|[^\w\s]+")
 

@@ -39,20 +39,29 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from benchmark.api.auxiliary import SCORING_ROWS, train_step, twin
-from benchmark.api.baseline import Choice
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.core.errors import UserError
-from benchmark.models.influence import Direction, dot, gradient, influence, step_along
-from benchmark.models.losses import token_share
-from benchmark.models.optimisation import build_optimizer
+from benchmark.api import (
+    SCORING_ROWS,
+    Choice,
+    Direction,
+    Task,
+    UserError,
+    build_optimizer,
+    dot,
+    gradient,
+    influence,
+    step_along,
+    token_share,
+    train_step,
+    twin,
+)
 
 EPSILON = 1e-8
 
 
 class LessHyperparameters(StaticHyperparameters):
     """Settings of LESS-style selection."""
+
+    for_checks: ClassVar[Mapping[str, Any]] = {"candidates": 256, "keep": 0.2}
 
     keep: Annotated[float, Field(gt=0, le=1), Choice((0.02, 0.05, 0.1))] = 0.05
     """Share of the scored rows that is kept."""
@@ -72,7 +81,6 @@ class Less(StaticSelection):
     name = "less"
     summary = "top fraction by Adam-preconditioned influence at a warm-up checkpoint"
     Hyperparameters = LessHyperparameters
-    check_settings: ClassVar[Mapping[str, Any]] = {"candidates": 256, "keep": 0.2}
 
     def __init__(self, task: Task, hyperparameters: LessHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -103,11 +111,6 @@ class Less(StaticSelection):
         blocks = np.array_split(positions, math.ceil(len(positions) / SCORING_ROWS))
         parts = [influence(model, self.task.generic_rows(part).rows, direction) for part in blocks]
         return torch.cat(parts).cpu().numpy()
-
-    def selection_flops(self, row: RowFlops) -> float:
-        warmed_up = self._warmup_steps * self.task.batch_size
-        scoring = row.gradient if self.hyperparameters.form == "exact" else row.influence
-        return (warmed_up + self.task.target_size) * row.gradient + self._candidates * scoring
 
     def _warm_up(self) -> tuple[nn.Module, Moments]:
         """A twin after its first steps of pretraining, and its optimiser's moments."""

@@ -30,9 +30,7 @@ from baselines.row_text import (
     generic_sample,
     texts,
 )
-from benchmark.api.baseline import Choice, Hyperparameters
-from benchmark.api.task import Task
-from benchmark.core.errors import UserError
+from benchmark.api import Choice, Hyperparameters, Task, UserError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -70,16 +68,15 @@ class ClusterSettings(Hyperparameters):
 
 @dataclass(frozen=True)
 class Clusters:
-    """Generic rows by cluster, and the cluster of each row of the target sample ``[k]``."""
+    """The cluster of each generic row ``[len(generic)]`` and of each row of the target ``[k]``."""
 
-    domains: Domains
+    labels: np.ndarray
     target_labels: np.ndarray
 
-    @classmethod
-    def from_labels(cls, labels: np.ndarray, target_labels: np.ndarray, count: int) -> Clusters:
-        """The clusters with the given labels, each in ``0 .. count - 1``."""
-        names = tuple(f"cluster_{number}" for number in range(count))
-        return cls(Domains(labels, names), target_labels)
+
+def cluster_domains(labels: np.ndarray, count: int) -> Domains:
+    """Generic rows by cluster, ``labels`` ``[len(generic)]`` being below ``count``."""
+    return Domains(labels, tuple(f"cluster_{number}" for number in range(count)))
 
 
 def cluster(task: Task, settings: ClusterSettings) -> Clusters:
@@ -99,7 +96,7 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
         assign = _fit(task, settings, sample)
         labels = np.concatenate([assign(rows) for rows in generic_blocks(task)])
         target_labels = assign(task.target_sample().cpu().numpy())
-    return Clusters.from_labels(labels, target_labels, settings.count)
+    return Clusters(labels, target_labels)
 
 
 def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:

@@ -23,17 +23,21 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
 
-from baselines.mixtures.clusters import Clusters, ClusterSettings, cluster
+from baselines.mixtures.clusters import ClusterSettings, cluster, cluster_domains
 from baselines.mixtures.domains import DomainMixture, Domains
-from benchmark.api.baseline import Choice
-from benchmark.api.task import Task
+from benchmark.api import Choice
 
 
 class CrispHyperparameters(ClusterSettings):
     """Settings of CRISP."""
+
+    for_checks: ClassVar[Mapping[str, Any]] = {
+        "count": 8,
+        "components": 8,
+        "ngrams": {"buckets": 4096},
+    }
 
     count: Annotated[int, Field(ge=2, le=65536), Choice((64, 256, 1024))] = 256
     """Number of clusters."""
@@ -48,30 +52,16 @@ class Crisp(DomainMixture):
     name = "crisp"
     summary = "clusters of the generic corpus, drawn by the target's histogram over them"
     Hyperparameters = CrispHyperparameters
-    check_settings: ClassVar[Mapping[str, Any]] = {
-        "count": 8,
-        "components": 8,
-        "ngrams": {"buckets": 4096},
-    }
-
-    def __init__(self, task: Task, hyperparameters: CrispHyperparameters) -> None:
-        super().__init__(task, hyperparameters)
-        self._clusters: Clusters | None = None
-
-    @property
-    def clusters(self) -> Clusters:
-        """The clusters, found when first asked for."""
-        if self._clusters is None:
-            self._clusters = cluster(self.task, self.hyperparameters)
-        return self._clusters
 
     def group(self) -> Domains:
-        return self.clusters.domains
+        if not self.labels.size:
+            found = cluster(self.task, self.hyperparameters)
+            self.labels, self.target_labels = found.labels, found.target_labels
+        return cluster_domains(self.labels, self.hyperparameters.count)
 
     def find_weights(self) -> np.ndarray:
-        return smoothed_histogram(
-            self.clusters.target_labels, self.domains.shares, self.hyperparameters.smoothing
-        )
+        shares = self.domains.shares
+        return smoothed_histogram(self.target_labels, shares, self.hyperparameters.smoothing)
 
     def observe(self, step: int) -> dict[str, float]:  # noqa: ARG002
         empty = self.domains.shares == 0
@@ -79,18 +69,6 @@ class Crisp(DomainMixture):
             "empty_clusters": float(empty.sum()),
             "target_mass_in_empty_clusters": float(self.weights[empty].sum()),
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            **super().state_dict(),
-            "labels": torch.from_numpy(self.domains.labels),
-            "target_labels": torch.from_numpy(self.clusters.target_labels),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        labels, target_labels = (state[key].cpu().numpy() for key in ("labels", "target_labels"))
-        self._clusters = Clusters.from_labels(labels, target_labels, self.hyperparameters.count)
 
 
 def smoothed_histogram(labels: np.ndarray, shares: np.ndarray, smoothing: float) -> np.ndarray:

@@ -48,13 +48,17 @@ from baselines.mixtures.proxy_mixture import (
     domain_means,
     with_mean_for_unmet,
 )
-from benchmark.api.auxiliary import train_step, twin
-from benchmark.api.baseline import LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.models.batch import Batch
-from benchmark.models.influence import gradient, influence
-from benchmark.models.losses import token_counts, token_share
-from benchmark.models.optimisation import build_optimizer
+from benchmark.api import (
+    Batch,
+    LogUniform,
+    build_optimizer,
+    gradient,
+    influence,
+    token_counts,
+    token_share,
+    train_step,
+    twin,
+)
 
 LARGEST_SCORE = 5.0
 
@@ -89,10 +93,6 @@ class Doge(ProxyMixture):
             scores = doge_scores(with_mean_for_unmet(alignment), gradient_norm(proxy), rate)
             log_weights = doge_update(log_weights, scores, self.hyperparameters.mu)
             yield np.exp(log_weights)
-
-    def selection_flops(self, row: RowFlops) -> float:
-        rows = self.proxy_steps * self.task.batch_size
-        return rows * (2 * row.gradient + row.influence)
 
     def uniform_batch(self, step: int) -> tuple[Batch, np.ndarray]:
         """Generic rows drawn uniformly over domains, and the domain of each."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
-from benchmark.api.auxiliary import map_generic
-from benchmark.api.baseline import Baseline
-from benchmark.api.task import Task
-from benchmark.models.batch import Batch
+from benchmark.api import DOMAIN_WEIGHT, Baseline, Batch, Task, map_generic
 
 
 class Domains:
@@ -46,12 +43,17 @@ def provenance(task: Task) -> Domains:
 
 
 class DomainMixture(Baseline):
-    """Trains on rows drawn from domains by weights that :meth:`prepare` finds."""
+    """Trains on rows drawn from domains by weights that :meth:`prepare` finds.
+
+    ``labels`` are those of domains that cost something to find, empty for others.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("weights", "labels")
 
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         super().__init__(task, hyperparameters)
-        self._domains: Domains | None = None
         self.weights = np.empty(0)
+        self.labels = np.empty(0, dtype=np.int64)
 
     @abstractmethod
     def group(self) -> Domains:
@@ -61,12 +63,10 @@ class DomainMixture(Baseline):
     def find_weights(self) -> np.ndarray:
         """Weights ``[k]`` of the domains, summing to one."""
 
-    @property
+    @cached_property
     def domains(self) -> Domains:
         """The domains, grouped when first asked for."""
-        if self._domains is None:
-            self._domains = self.group()
-        return self._domains
+        return self.group()
 
     def prepare(self) -> None:
         self.weights = self.find_weights()
@@ -77,12 +77,6 @@ class DomainMixture(Baseline):
 
     def observe(self, step: int) -> dict[str, float]:  # noqa: ARG002
         return {
-            f"domain_weight/{name}": float(weight)
+            f"{DOMAIN_WEIGHT}{name}": float(weight)
             for name, weight in zip(self.domains.names, self.weights, strict=True)
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"weights": torch.from_numpy(self.weights)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.weights = state["weights"].cpu().numpy()

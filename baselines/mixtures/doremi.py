@@ -37,12 +37,7 @@ from baselines.mixtures.proxy_mixture import (
     domain_means,
     with_mean_for_unmet,
 )
-from benchmark.api.auxiliary import fix_dropout, train, twin
-from benchmark.api.baseline import LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.losses import token_counts
-from benchmark.models.optimisation import build_optimizer
+from benchmark.api import LogUniform, Task, build_optimizer, fix_dropout, token_counts, train, twin
 
 
 class DoremiHyperparameters(ProxyHyperparameters):
@@ -85,11 +80,6 @@ class Doremi(ProxyMixture):
         purpose = f"{self.name} reference"
         train(self.task, reference, self.task.generic_batch, steps, purpose, rate=self.proxy_peak)
         return reference
-
-    def selection_flops(self, row: RowFlops) -> float:
-        steps = self.reference_steps + self.proxy_steps
-        gradients, forwards = steps * row.gradient, self.proxy_steps * row.forward
-        return self.task.batch_size * (gradients + forwards)
 
     def proxy_weights(self) -> Iterator[np.ndarray]:
         settings, shares = self.hyperparameters, self.domains.shares

@@ -36,10 +36,7 @@ from torch import Tensor, nn
 
 from baselines.mixtures.doremi import Doremi, DoremiHyperparameters
 from baselines.mixtures.proxy_mixture import Share
-from benchmark.api.auxiliary import train, twin
-from benchmark.api.baseline import LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
+from benchmark.api import LogUniform, Task, train, twin
 
 
 class DoremiTargetHyperparameters(DoremiHyperparameters):
@@ -73,10 +70,6 @@ class DoremiTarget(Doremi):
 
     def excess(self, proxy: Tensor, against: Tensor) -> Tensor:
         return proxy - against
-
-    def selection_flops(self, row: RowFlops) -> float:
-        adapting = self.adaptation_steps * self.task.batch_size * row.gradient
-        return super().selection_flops(row) + adapting
 
     def adapted(self, reference: nn.Module) -> nn.Module:
         """A twin of the reference, fine-tuned on the target sample."""

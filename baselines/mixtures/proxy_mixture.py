@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from baselines.mixtures.clusters import ClusterSettings, cluster
+from baselines.mixtures.clusters import ClusterSettings, cluster, cluster_domains
 from baselines.mixtures.domains import DomainMixture, Domains, provenance
-from benchmark.api.auxiliary import rate_at
-from benchmark.api.baseline import Hyperparameters, LogUniform
-from benchmark.api.task import Task
-from benchmark.core.errors import UserError
+from benchmark.api import PROXY_WEIGHT, Hyperparameters, LogUniform, Task, UserError, rate_at
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -49,6 +45,8 @@ class ProxyMixture(DomainMixture):
     training) beside the mixture itself, ``domain_weight/NAME``.
     """
 
+    state: ClassVar[tuple[str, ...]] = (*DomainMixture.state, "trajectory")
+
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         super().__init__(task, hyperparameters)
         if hyperparameters.domains == "provenance" and len(task.generic.domain_names) < 2:
@@ -64,9 +62,12 @@ class ProxyMixture(DomainMixture):
         """Train the proxy; the domain weights ``[k]`` after each of its ``proxy_steps`` updates."""
 
     def group(self) -> Domains:
-        if self.hyperparameters.domains == "clusters":
-            return with_rows(cluster(self.task, self.hyperparameters.clusters).domains)
-        return with_rows(provenance(self.task))
+        settings = self.hyperparameters
+        if settings.domains == "provenance":
+            return with_rows(provenance(self.task))
+        if not self.labels.size:
+            self.labels = cluster(self.task, settings.clusters).labels
+        return with_rows(cluster_domains(self.labels, settings.clusters.count))
 
     def find_weights(self) -> np.ndarray:
         self.trajectory = np.stack(list(self.proxy_weights()))
@@ -76,7 +77,7 @@ class ProxyMixture(DomainMixture):
         update = step * self.proxy_steps // self.task.steps
         replayed = zip(self.domains.names, self.trajectory[update], strict=True)
         return super().observe(step) | {
-            f"proxy_weight/{name}": float(weight) for name, weight in replayed
+            f"{PROXY_WEIGHT}{name}": float(weight) for name, weight in replayed
         }
 
     def steps_of(self, share: float) -> int:
@@ -91,22 +92,6 @@ class ProxyMixture(DomainMixture):
     def proxy_rate_at(self, step: int) -> float:
         """The proxy's learning rate."""
         return rate_at(step, self.proxy_steps, self.proxy_peak)
-
-    def state_dict(self) -> dict[str, Any]:
-        # Clustering again after a restart would cost, and be charged, once more.
-        clusters = self.hyperparameters.domains == "clusters"
-        return {
-            **super().state_dict(),
-            "trajectory": torch.from_numpy(self.trajectory),
-            "labels": torch.from_numpy(self.domains.labels) if clusters else None,
-            "names": list(self.domains.names) if clusters else None,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self.trajectory = state["trajectory"].cpu().numpy()
-        if state["labels"] is not None:
-            self._domains = Domains(state["labels"].cpu().numpy(), tuple(state["names"]))
 
 
 def domain_means(

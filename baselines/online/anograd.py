@@ -16,18 +16,14 @@ Charged for: scoring the big batch, two gradients and an influence pass on batch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from baselines.online.selector import OnlineSelector, SelectorHyperparameters
-from benchmark.api.baseline import Choice
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.influence import dot, gradient, hessian_product
-from benchmark.models.losses import token_share
+from baselines.online.selector import BilevelSelector, SelectorHyperparameters
+from benchmark.api import Choice, Task, dot, gradient, hessian_product, token_share
 
 EPSILON = 1e-6
 
@@ -38,17 +34,18 @@ class ANOGRADHyperparameters(SelectorHyperparameters):
     hessian: Annotated[bool, Choice((True, False))] = False
 
 
-class ANOGRAD(OnlineSelector):
+class ANOGRAD(BilevelSelector):
     """Aligned normalised gradients."""
 
     name = "anograd"
     summary = "bilevel selector: aligns the weighted generic gradient with the target's"
     Hyperparameters = ANOGRADHyperparameters
+    state = (*BilevelSelector.state, "scale", "left_out")
 
     def __init__(self, task: Task, hyperparameters: ANOGRADHyperparameters) -> None:
         # Softplus of zero; the objective does not depend on it but for the epsilon.
         self.scale = nn.Parameter(torch.zeros((), device=task.device))
-        self._left_out = 0
+        self.left_out = 0
         super().__init__(task, hyperparameters)
 
     def learned(self) -> list[nn.Parameter]:
@@ -72,24 +69,11 @@ class ANOGRAD(OnlineSelector):
         if self.hyperparameters.hessian:
             bent = hessian_product(model, target, token_share(target), g)
         squared, aligned = float(dot(g, bent)), float(dot(g, s))
-        self._left_out += squared <= 0
-        self._figures |= {"outer_loss": float(loss), "updates_left_out": float(self._left_out)}
+        self.left_out += squared <= 0
+        self._figures |= {"outer_loss": float(loss), "updates_left_out": float(self.left_out)}
         if squared <= 0:
             return s, 0.0
         n = squared**0.5
         self._figures["objective"] = -aligned / (n + EPSILON)
         along, across = 1 / (n + EPSILON), aligned / (n * (n + EPSILON) ** 2)
         return {name: across * bent[name] - along * s[name] for name in s}, 1.0
-
-    def direction_flops(self, row: RowFlops) -> float:
-        return 2 * row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
-
-    def state_dict(self) -> dict[str, Any]:
-        own = {"scale": self.scale.detach(), "left_out": self._left_out}
-        return {**super().state_dict(), **own}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self._left_out = state["left_out"]
-        with torch.no_grad():
-            self.scale.copy_(state["scale"])

@@ -19,25 +19,29 @@ Charged for: fine-tuning the copy; from there on two forward passes over the big
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark.api.auxiliary import score, train, twin
-from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.batch import Batch
-from benchmark.models.checkpoint import load_model_state, model_state
+from benchmark.api import (
+    PRETRAINING,
+    Baseline,
+    Batch,
+    Choice,
+    DownsamplingHyperparameters,
+    LogUniform,
+    Task,
+    score,
+    train,
+    twin,
+)
 
 
-class ContrastiveHyperparameters(Hyperparameters):
+class ContrastiveHyperparameters(DownsamplingHyperparameters):
     """Settings of contrastive data selection."""
-
-    downsampling: Annotated[int | None, Field(ge=2, le=1024), Choice((8, 16, 32))] = None
-    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
 
     pretrain_share: Annotated[float, Field(ge=0, lt=1), Choice((0.1, 1 / 3, 0.6))] = 1 / 3
     """Steps before the copy is taken, as a share of the run's, rounded down."""
@@ -48,6 +52,10 @@ class ContrastiveHyperparameters(Hyperparameters):
     adaptation_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.05, 5.0)] = 0.5
     """Peak learning rate of fine-tuning the copy, over the main model's."""
 
+    def phase(self, step: int, steps: int) -> str:
+        first = int(self.pretrain_share * steps)
+        return PRETRAINING if step < first else "adaptation" if step == first else "selection"
+
 
 class Contrastive(Baseline):
     """Pretraining, then the rows whose loss a fine-tuned copy lowers most."""
@@ -55,27 +63,22 @@ class Contrastive(Baseline):
     name = "cds"
     summary = "after pretraining, the rows whose loss fell most in a copy fine-tuned on the target"
     Hyperparameters = ContrastiveHyperparameters
+    state = ("before", "after")
 
     def __init__(self, task: Task, hyperparameters: ContrastiveHyperparameters) -> None:
         super().__init__(task, hyperparameters)
         # At least two steps, since the rate of the first is 0.
         self._copy_steps = max(2, round(hyperparameters.adaptation_share * task.steps))
-        self.adaptation_step = self.pretraining_steps(hyperparameters, task.steps)
-        self._models: tuple[nn.Module, nn.Module] | None = None
         self._figures: dict[str, float] = {}
 
-    @classmethod
-    def pretraining_steps(cls, hyperparameters: ContrastiveHyperparameters, steps: int) -> int:
-        return int(hyperparameters.pretrain_share * steps)
-
     def batch(self, step: int) -> Batch:
-        if step < self.adaptation_step:
+        phase = self.hyperparameters.phase(step, self.task.steps)
+        if phase == PRETRAINING:
             return self.task.generic_batch(step)
-        if self._models is None:
-            self._models = twin(self.task.model), self.adapted()
-        before, after = self._models
+        if phase == "adaptation":
+            self.adapt()
         big = self.task.big_batch(step, self.hyperparameters.downsampling)
-        change = loss_change(score(before, big.rows), score(after, big.rows))
+        change = loss_change(score(self.before, big.rows), score(self.after, big.rows))
         chosen = largest_falls(change, self.task.batch_size)
         self._figures = {
             "loss_change/offered": float(change.float().mean()),
@@ -83,47 +86,30 @@ class Contrastive(Baseline):
         }
         return big.take(chosen)
 
-    def adapted(self) -> nn.Module:
-        """A copy of the main model as it is now, fine-tuned on the target sample."""
-        model = twin(self.task.model)
+    @cached_property
+    def before(self) -> nn.Module:
+        """A copy of the main model as it is when first asked for."""
+        return twin(self.task.model)
+
+    @cached_property
+    def after(self) -> nn.Module:
+        """Another, to be fine-tuned."""
+        return twin(self.task.model)
+
+    def adapt(self) -> None:
+        """Take both copies, and fine-tune one on the target sample."""
+        self.before  # noqa: B018
         train(
             self.task,
-            model,
+            self.after,
             lambda step: self.task.target_batch(step, stream="cds"),
             self._copy_steps,
             "cds adaptation",
             rate=self.hyperparameters.adaptation_rate_factor * self.task.peak_rate,
         )
-        return model
-
-    def selection_flops(self, row: RowFlops) -> float:
-        offered = self.task.rows_offered(self.hyperparameters.downsampling)
-        scored = (self.task.steps - self.adaptation_step) * offered
-        adapting = self._copy_steps * self.task.batch_size * row.gradient
-        return adapting + 2 * scored * row.forward
-
-    def step_kind(self, step: int) -> str:
-        if step == self.adaptation_step:
-            return "adaptation"
-        return "pretraining" if step < self.adaptation_step else "selection"
 
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return self._figures
-
-    def state_dict(self) -> dict[str, Any]:
-        if self._models is None:
-            return {}
-        before, after = self._models
-        return {"before": model_state(before), "after": model_state(after)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if not state:
-            self._models = None
-            return
-        before, after = twin(self.task.model), twin(self.task.model)
-        load_model_state(before, state["before"])
-        load_model_state(after, state["after"])
-        self._models = before, after
 
 
 def loss_change(before: Tensor, after: Tensor) -> Tensor:

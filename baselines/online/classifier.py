@@ -12,7 +12,7 @@ Charged for: scoring the big batch and the network's own training on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -20,17 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.online.weight_network import SMALL_NETWORK, NetworkConfig, build_network
-from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.batch import Batch
+from benchmark.api import Baseline, Batch, DownsamplingHyperparameters, LogUniform, Task
 
 
-class ClassifierHyperparameters(Hyperparameters):
+class ClassifierHyperparameters(DownsamplingHyperparameters):
     """Settings of the online classifier."""
 
-    downsampling: Annotated[int | None, Field(ge=2, le=1024), Choice((8, 16, 32))] = None
-    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
+    for_checks = SMALL_NETWORK
 
     network: NetworkConfig = NetworkConfig()
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
@@ -42,7 +38,7 @@ class Classifier(Baseline):
     name = "classifier"
     summary = "top fraction of a target-against-generic classifier trained online"
     Hyperparameters = ClassifierHyperparameters
-    check_settings: ClassVar[Mapping[str, Any]] = SMALL_NETWORK
+    state = ("network", "optimizer")
 
     def __init__(self, task: Task, hyperparameters: ClassifierHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -67,17 +63,6 @@ class Classifier(Baseline):
 
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return {"classifier_loss": self._loss}
-
-    def selection_flops(self, row: RowFlops) -> float:
-        rows = self.task.rows_offered(self.hyperparameters.downsampling) + self.task.batch_size
-        return self.task.steps * rows * 3 * self.network.row_flops(row.tokens)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def classification_loss(generic_scores: Tensor, target_scores: Tensor) -> Tensor:

@@ -19,11 +19,8 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from baselines.online.selector import OnlineSelector, SelectorHyperparameters
-from benchmark.api.baseline import Choice
-from benchmark.api.cost import RowFlops
-from benchmark.models.influence import gradient, parameters_of, step_along
-from benchmark.models.losses import token_share
+from baselines.online.selector import BilevelSelector, SelectorHyperparameters
+from benchmark.api import Choice, gradient, parameters_of, step_along, token_share
 
 
 class DDSHyperparameters(SelectorHyperparameters):
@@ -32,7 +29,7 @@ class DDSHyperparameters(SelectorHyperparameters):
     look_ahead: Annotated[float, Field(ge=0, lt=10), Choice((0.0, 0.1))] = 0.1
 
 
-class DDS(OnlineSelector):
+class DDS(BilevelSelector):
     """Differentiable data selection."""
 
     name = "dds"
@@ -55,6 +52,3 @@ class DDS(OnlineSelector):
         loss, ahead = gradient(model, target, token_share(target), at=here)
         self._figures["outer_loss"] = float(loss)
         return {name: -value for name, value in ahead.items()}, rate or 1.0
-
-    def direction_flops(self, row: RowFlops) -> float:
-        return (2 if self.hyperparameters.look_ahead > 0 else 1) * row.gradient

@@ -10,10 +10,9 @@ Source: arXiv 2311.11973, section 3 and its public code (order of the updates, d
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -26,30 +25,35 @@ from baselines.online.weight_network import (
     draw_without_replacement,
     example_probability,
 )
-from benchmark.api.baseline import Baseline, Choice, Hyperparameters, LogUniform
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.batch import Batch
-from benchmark.models.influence import influence
+from benchmark.api import (
+    WEIGHTS_ENTROPY,
+    Batch,
+    DownsamplingHyperparameters,
+    LogUniform,
+    OnlineSelector,
+    Task,
+    influence,
+)
 
 
-class SelectorHyperparameters(Hyperparameters):
-    """Settings of every online selector; defaults are those of the published runs."""
+class SelectorHyperparameters(DownsamplingHyperparameters):
+    """Settings of every bilevel selector; defaults are those of the published runs."""
 
-    downsampling: Annotated[int | None, Field(ge=2, le=1024), Choice((8, 16, 32))] = None
-    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
+    for_checks = SMALL_NETWORK
 
     network: NetworkConfig = NetworkConfig()
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
     update_every: Annotated[int, Field(ge=1)] = 1
 
+    def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
+        return "draw" if step % self.update_every else "learn"
 
-class OnlineSelector(Baseline):
+
+class BilevelSelector(OnlineSelector):
     """One step: score, learn, draw."""
 
     Hyperparameters = SelectorHyperparameters
-    selects_online = True
-    check_settings: ClassVar[Mapping[str, Any]] = SMALL_NETWORK
+    state: ClassVar[tuple[str, ...]] = ("network", "optimizer")
 
     def __init__(self, task: Task, hyperparameters: SelectorHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -68,10 +72,10 @@ class OnlineSelector(Baseline):
         with torch.no_grad():
             probability = example_probability(self.network(big.rows), big.rows)
         chosen = self.draw(step, probability)
-        if self.updates_at(step):
+        if step % self.hyperparameters.update_every == 0:
             self.learn(step, big, chosen)
         entropy = -(probability * probability.clamp(min=1e-30).log()).sum()
-        self._figures["weights_entropy"] = float(entropy)
+        self._figures[WEIGHTS_ENTROPY] = float(entropy)
         return big.take(chosen)
 
     def draw(self, step: int, probability: Tensor) -> Tensor:
@@ -82,10 +86,6 @@ class OnlineSelector(Baseline):
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
         """The rows of the big batch that the outer update looks at: a uniform subset."""
         return self.task.uniform_subset(step, "sub-batch", len(big), self.task.batch_size)
-
-    def updates_at(self, step: int) -> bool:
-        """Whether the weight network learns at ``step``."""
-        return bool(step % self.hyperparameters.update_every == 0)
 
     def learn(self, step: int, big: Batch, chosen: Tensor) -> None:
         """One update of the weight network."""
@@ -118,27 +118,5 @@ class OnlineSelector(Baseline):
     ) -> tuple[Mapping[str, Tensor], float]:
         """The direction ``u`` in parameter space, and a factor on the influences along it."""
 
-    @abstractmethod
-    def direction_flops(self, row: RowFlops) -> float:
-        """FLOPs of :meth:`direction`, by row of the sub-batch."""
-
-    def selection_flops(self, row: RowFlops) -> float:
-        task, settings = self.task, self.hyperparameters
-        scored = task.rows_offered(settings.downsampling)
-        network = self.network.row_flops(row.tokens)
-        learning = 3 * network + self.direction_flops(row) + row.influence
-        updates: int = math.ceil(task.steps / settings.update_every)
-        return task.steps * scored * network + updates * task.batch_size * learning
-
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return dict(self._figures)
-
-    def step_kind(self, step: int) -> str:
-        return "learn" if self.updates_at(step) else "draw"
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])

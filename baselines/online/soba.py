@@ -15,19 +15,22 @@ backward pass: about three gradients) and an influence pass on batch-sized rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from baselines.online.selector import OnlineSelector, SelectorHyperparameters
-from benchmark.api.baseline import Choice
-from benchmark.api.cost import RowFlops
-from benchmark.api.task import Task
-from benchmark.models.batch import Batch
-from benchmark.models.influence import gradient, hessian_product, parameters_of
-from benchmark.models.losses import token_share
-from benchmark.models.optimisation import build_optimizer
+from baselines.online.selector import BilevelSelector, SelectorHyperparameters
+from benchmark.api import (
+    Batch,
+    Choice,
+    Task,
+    build_optimizer,
+    gradient,
+    hessian_product,
+    parameters_of,
+    token_share,
+)
 
 
 class SOBAHyperparameters(SelectorHyperparameters):
@@ -36,12 +39,13 @@ class SOBAHyperparameters(SelectorHyperparameters):
     hessian: Annotated[bool, Choice((True, False))] = True
 
 
-class SOBA(OnlineSelector):
+class SOBA(BilevelSelector):
     """Stochastic bilevel optimisation with one auxiliary variable."""
 
     name = "soba"
     summary = "bilevel selector: an auxiliary vector learns the inverse-Hessian target gradient"
     Hyperparameters = SOBAHyperparameters
+    state = (*BilevelSelector.state, "v", "v_optimizer")
 
     def __init__(self, task: Task, hyperparameters: SOBAHyperparameters) -> None:
         super().__init__(task, hyperparameters)
@@ -72,20 +76,3 @@ class SOBA(OnlineSelector):
             product = hessian_product(model, rows, token_share(rows), v)
             direction = {name: value + product[name] for name, value in direction.items()}
         return direction
-
-    def direction_flops(self, row: RowFlops) -> float:
-        return row.gradient + (row.hessian_product if self.hyperparameters.hessian else 0.0)
-
-    def state_dict(self) -> dict[str, Any]:
-        own = {
-            "v": {name: value.detach() for name, value in self.v.items()},
-            "v_optimizer": self.v_optimizer.state_dict(),
-        }
-        return {**super().state_dict(), **own}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        with torch.no_grad():
-            for name, value in state["v"].items():
-                self.v[name].copy_(value)
-        self.v_optimizer.load_state_dict(state["v_optimizer"])

@@ -14,8 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
-from benchmark.core.frozen import Frozen
-from benchmark.models.losses import shifted, token_counts
+from benchmark.api import Frozen, shifted, token_counts
 
 Size = Annotated[int, Field(gt=0)]
 
@@ -46,11 +45,6 @@ class ConvolutionNetwork(nn.Module):
         self.convolution = nn.Conv1d(embedding, hidden, span)
         self.score = nn.Linear(hidden, 1)
 
-    def row_flops(self, tokens: int) -> float:
-        """FLOPs of scoring one row; three times that with the gradient."""
-        kernel = self.convolution.weight.numel() + self.score.weight.numel()
-        return 2.0 * tokens * kernel
-
     def forward(self, rows: Tensor) -> Tensor:
         embedded = self.embedding(shifted(rows)).transpose(1, 2)
         past = F.pad(embedded, (self.convolution.kernel_size[0] - 1, 0))
@@ -78,10 +72,6 @@ class BagOfNgramsNetwork(nn.Module):
         self.embedding = nn.Embedding(rows, embedding)
         self.hidden = nn.Linear(embedding, hidden)
         self.score = nn.Linear(hidden, 1)
-
-    def row_flops(self, tokens: int) -> float:  # noqa: ARG002
-        """FLOPs of scoring one row, table look-ups left out; three times that with the gradient."""
-        return 2.0 * (self.hidden.weight.numel() + self.score.weight.numel())
 
     def forward(self, rows: Tensor) -> Tensor:
         features = self.features(shifted(rows))

@@ -1,4 +1,82 @@
-"""What a method sees, and the one door to it.
+"""What a method sees, and the one door to it: a method imports everything from here.
 
-Imports the layers below (`core`, `data`, `models`, `study`).
+Imports the layers below (`core`, `data`, `models`, `study`), and knows no method.
 """
+
+from benchmark.api.auxiliary import (
+    SCORING_ROWS,
+    fix_dropout,
+    map_generic,
+    rate_at,
+    score,
+    train,
+    train_step,
+    twin,
+)
+from benchmark.api.baseline import (
+    PRETRAINING,
+    Baseline,
+    Choice,
+    DownsamplingHyperparameters,
+    Hyperparameters,
+    LogUniform,
+    OnlineSelector,
+)
+from benchmark.api.cost import CostMeter
+from benchmark.api.task import Task
+from benchmark.core.errors import UserError
+from benchmark.core.frozen import Frozen
+from benchmark.core.randomness import EpochOrder
+from benchmark.models.batch import Batch, Rows
+from benchmark.models.influence import (
+    Direction,
+    dot,
+    gradient,
+    hessian_product,
+    influence,
+    parameters_of,
+    step_along,
+)
+from benchmark.models.losses import per_example_loss, shifted, token_counts, token_share
+from benchmark.models.optimisation import build_optimizer
+from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
+
+__all__ = [
+    "DOMAIN_WEIGHT",
+    "PRETRAINING",
+    "PROXY_WEIGHT",
+    "SCORING_ROWS",
+    "WEIGHTS_ENTROPY",
+    "Baseline",
+    "Batch",
+    "Choice",
+    "CostMeter",
+    "Direction",
+    "DownsamplingHyperparameters",
+    "EpochOrder",
+    "Frozen",
+    "Hyperparameters",
+    "LogUniform",
+    "OnlineSelector",
+    "Rows",
+    "Task",
+    "UserError",
+    "build_optimizer",
+    "dot",
+    "fix_dropout",
+    "gradient",
+    "hessian_product",
+    "influence",
+    "map_generic",
+    "parameters_of",
+    "per_example_loss",
+    "rate_at",
+    "score",
+    "shifted",
+    "step_along",
+    "token_counts",
+    "token_share",
+    "train",
+    "train_step",
+    "twin",
+]

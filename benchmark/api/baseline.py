@@ -9,14 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from benchmark.api.cost import RowFlops
 from benchmark.api.task import Task
 from benchmark.core.frozen import Frozen
 from benchmark.models.batch import Batch
+
+PRETRAINING = "pretraining"
+"""The phase of steps that are plain pretraining."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class LogUniform:
 class Hyperparameters(Frozen):
     """Validated settings of a method; a field annotated with a space above is searched over."""
 
+    for_checks: ClassVar[Mapping[str, Any]] = {}
+    """Settings that make the method quick to check, where its defaults are not."""
+
     @classmethod
     def search_space(cls) -> dict[str, Choice | LogUniform]:
         """The declared space of each hyper-parameter that has one."""
@@ -55,9 +61,29 @@ class Hyperparameters(Frozen):
             if isinstance(space, Choice | LogUniform)
         }
 
+    def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
+        """What kind of step this is of a run of ``steps``; for methods whose steps differ.
+
+        Steps of one phase do the same work, so that their cost is counted once. Leading steps of
+        phase :data:`PRETRAINING` are plain pretraining, without any state or figure of the
+        method's: runs that share them compute them once.
+        """
+        return ""
+
+
+class DownsamplingHyperparameters(Hyperparameters):
+    """Settings of methods that train on the best rows of a bigger generic batch."""
+
+    downsampling: Annotated[int | None, Field(ge=2, le=1024), Choice((8, 16, 32))] = None
+    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
+
 
 class Baseline(ABC):
-    """A way of choosing what the main model trains on."""
+    """A way of choosing what the main model trains on.
+
+    ``task`` is all that a method knows (`benchmark.api.Task`), ``hyperparameters`` an instance of
+    its ``Hyperparameters``.
+    """
 
     name: ClassVar[str]
     """How studies call the method."""
@@ -67,23 +93,15 @@ class Baseline(ABC):
 
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
 
-    selects_online: ClassVar[bool] = False
-    """Whether it learns, from the main model as it trains, which examples help the target."""
+    state: ClassVar[tuple[str, ...]] = ()
+    """Attributes that must survive a restart: modules, optimisers, tensors, arrays, numbers."""
 
-    check_settings: ClassVar[Mapping[str, Any]] = {}
-    """Hyper-parameters that make the method quick to check, where its defaults are not."""
+    style: ClassVar[tuple[str, str, str] | None] = None
+    """Colour, marker and line in figures, as literals; None: derived from the name."""
 
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         self.task = task
         self.hyperparameters = hyperparameters
-
-    @classmethod
-    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
-        """How many of a run's first steps are plain pretraining, with no state of the method's.
-
-        Such steps are computed once for all runs that share them.
-        """
-        return 0
 
     def prepare(self) -> None:  # noqa: B027 (most methods have nothing to prepare)
         """Once, before training: fit a classifier, train a reference model ... (charged)."""
@@ -96,28 +114,9 @@ class Baseline(ABC):
         """After the model's update: figures worth recording."""
         return {}
 
-    @property
-    def batch_rows(self) -> int:
-        """Rows that each batch holds, and so what a step of training costs."""
-        return self.task.batch_size
 
-    def selection_flops(self, row: RowFlops) -> float:  # noqa: ARG002
-        """Declared FLOPs of all that a whole run does besides training the main model.
+class OnlineSelector(Baseline):
+    """A method that learns, from the main model as it trains, which examples help the target.
 
-        Counts the work of torch in ``prepare``, ``batch`` and ``observe``; what is charged by
-        ``meter.charge_flops`` is declared by that.
-        """
-        return 0.0
-
-    def step_kind(self, step: int) -> str:  # noqa: ARG002
-        """Steps of one kind cost the same FLOPs; they are counted once for each kind."""
-        return ""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that changes over training: a tree of tensors, numbers, strings and lists."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on exactly where :meth:`state_dict` was taken."""
-        if state:
-            raise ValueError(f"{self.name} keeps no state but was given {sorted(state)}")
+    The diagnostic foretells what these gain.
+    """

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,20 +30,6 @@ _FUSED_CPU_ATTENTION = {
     _aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention,
     _aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward,
 }
-
-
-@dataclass(frozen=True)
-class RowFlops:
-    """FLOPs of one row through the main model, by kind of pass: the units of a declared cost.
-
-    ``tokens`` is the row's width T; the kinds are functions of `benchmark.models.influence`.
-    """
-
-    tokens: int
-    forward: float
-    gradient: float
-    influence: float
-    hessian_product: float
 
 
 class CostMeter:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmark.api.cost import CostMeter
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder, derived_key, generator
-from benchmark.data.tokenizers import Tokenizer, load_tokenizer
+from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
 from benchmark.models.batch import Batch, Rows
 
 
@@ -60,6 +60,11 @@ class Task:
     def target_size(self) -> int:
         """Rows in the target's train sample."""
         return len(self._target)
+
+    @property
+    def has_byte_rows(self) -> bool:
+        """Whether a token is the value of a UTF-8 byte."""
+        return self.vocabulary_size == ByteTokenizer.vocabulary_size
 
     @cached_property
     def peak_rate(self) -> float:

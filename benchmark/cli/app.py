@@ -91,7 +91,7 @@ def run(
     report: ReportOption = True,
 ) -> None:
     """Run what a study lacks, then print its table and draw its figures."""
-    from benchmark.api.registry import resolve
+    from benchmark.methods.registry import resolve
     from benchmark.running.local import Settings, run_study
     from benchmark.running.progress import StudyProgress
     from benchmark.study.environment import cache_folder
@@ -141,8 +141,8 @@ def list_all() -> None:
     """Methods, model presets, embedded corpora and studies."""
     from rich.table import Table
 
-    from benchmark.api.registry import methods
     from benchmark.data.catalogue import load_catalogue
+    from benchmark.methods.registry import methods
     from benchmark.models.config import PRESETS
     from benchmark.study.study import embedded_studies, load_study
 

@@ -148,7 +148,7 @@ def logs(
 
 
 def _sweep(study: str, results: Path) -> Sweep:
-    from benchmark.api.registry import resolve
+    from benchmark.methods.registry import resolve
     from slurm.sweep import Sweep
 
     loaded = resolve(load(study))

@@ -28,8 +28,8 @@ def check(
         raise UserError("check: give names of methods, .py files, or --all; see adaptbench list")
     import torch
 
-    from benchmark.api import registry
     from benchmark.contract import Problem, findings
+    from benchmark.methods import registry
 
     names = list(registry.methods()) if all_methods else (methods or [])
     chosen = {name: registry.find_method(name) for name in names}
@@ -53,7 +53,7 @@ def new_method(
     folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path(),
 ) -> None:
     """Write NAME.py, a commented method that passes the contract, to be changed."""
-    from benchmark.api.new_method import write_method
+    from benchmark.methods.new_method import write_method
 
     file = write_method(name, folder)
     lines = (f"written: {file}", f"next: adaptbench check {file}", f"in a study: method: ./{file}")

@@ -81,7 +81,7 @@ def load(name: str) -> Study:
     Raises:
         UserError: naming the file, the key, the bad value and what is valid.
     """
-    from benchmark.api.registry import check_methods
+    from benchmark.methods.registry import check_methods
     from benchmark.study.study import find_study, load_study
 
     file = find_study(name)

@@ -95,7 +95,7 @@ def tune(
 
 
 def _run(study: Study, settings: Settings) -> Outcome:
-    from benchmark.api.registry import resolve
+    from benchmark.methods.registry import resolve
     from benchmark.running.local import run_study
     from benchmark.running.progress import StudyProgress
 

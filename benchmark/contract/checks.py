@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.api.registry import find_method
+from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task
 from benchmark.contract.errors import ContractError
 from benchmark.contract.flops import check_cost
@@ -18,6 +18,7 @@ from benchmark.contract.hyperparameters import check_hyperparameters
 from benchmark.contract.problem import FINE_TUNING_STEPS, STEPS
 from benchmark.contract.trial import Trial, kill_after, stop_after
 from benchmark.core.randomness import generator
+from benchmark.methods.registry import find_method
 from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from benchmark.training.beginnings import declared_steps
@@ -39,7 +40,7 @@ def check_same_start(trial: Trial) -> str:
             trial,
             "same_start",
             f"{trial.watch.changes[0]} changed the main model (its weights, or train/eval mode)",
-            "work on a copy (benchmark.api.auxiliary.twin); only the training loop moves the model",
+            "work on a copy (benchmark.api.twin); only the training loop moves the model",
         )
     if trial.watch.first_weights != weights_hash(reference.model):
         raise _broken(
@@ -66,13 +67,13 @@ def _check_beginning(trial: Trial, reference: Trainer) -> None:
         batch, plain = method.batch(step), reference.task.generic_batch(step)
         figures = method.observe(step)
         alike = batch.weights is None and np.array_equal(batch.positions, plain.positions)
-        if not alike or figures or method.state_dict():
+        if not alike or figures or state_of(method):
             raise _broken(
                 trial,
                 "same_start",
                 f"step {step} is declared as plain pretraining and is not: it has other rows, "
                 "weights, figures or a state",
-                "let pretraining_steps count only steps that train on task.generic_batch(step)",
+                "let phase be PRETRAINING only at steps that train on task.generic_batch(step)",
             )
 
 
@@ -106,25 +107,25 @@ def check_resume(trial: Trial) -> str:
             trial,
             "resume",
             f"{where} and resumed, it differs in {difference}",
-            "put all that changes into state_dict, and draw randomness by step",
+            "name all that changes in state, and draw randomness by step",
         )
     return where
 
 
 def check_state(trial: Trial) -> str:
     """A state that went to the disk and back into a fresh method is the same state."""
-    state = trial.whole.method.state_dict()
+    state = state_of(trial.whole.method)
     file = trial.whole.checkpoint.with_name("state.safetensors")
     save_checkpoint(file, {"state": state})
     fresh = trial.trainer("state").method
-    fresh.load_state_dict(load_checkpoint(file)["state"])
-    place = _first_difference(state, fresh.state_dict(), "state")
+    restore(fresh, load_checkpoint(file)["state"])
+    place = _first_difference(state, state_of(fresh), "state")
     if place:
         raise _broken(
             trial,
             "state",
-            f"{place} is not the same after load_state_dict",
-            "load all that state_dict returns, as it was",
+            f"{place} is not the same after a restart",
+            "let the attributes that state names load what they return, as it was",
         )
     return f"{len(state)} entries"
 
@@ -150,8 +151,15 @@ def check_held_out_rows(trial: Trial) -> str:
 
 
 def check_batches(trial: Trial) -> str:
-    """Batches keep their declared size and hold the rows that they say they hold."""
-    size, width = trial.whole.method.batch_rows, trial.problem.data.width
+    """Batches keep one size and hold the rows that they say they hold."""
+    width, size = trial.problem.data.width, len(trial.watch.batches[0])
+    if size == 0 or size % trial.whole.task.batch_size:
+        raise _broken(
+            trial,
+            "batches",
+            f"batch(0) has {size} rows, task.batch_size is {trial.whole.task.batch_size}",
+            "return task.batch_size rows, or a whole multiple of it, which costs as much more",
+        )
     sample = {row.tobytes() for row in trial.whole.task.target_sample().numpy()}
     for step, batch in enumerate(trial.watch.batches):
         wrong = _wrong_shape(batch, (size, width)) or _wrong_rows(batch, trial.whole, sample)
@@ -160,8 +168,8 @@ def check_batches(trial: Trial) -> str:
                 trial,
                 "batches",
                 f"batch({step}) {wrong}",
-                "return rows as task.generic_rows, big_batch or target_batch give them, "
-                "batch_rows of them",
+                "return rows as task.generic_rows, big_batch or target_batch give them, as many "
+                "at each step",
             )
     return f"{size} rows each"
 
@@ -231,7 +239,7 @@ def _row_bytes(batch: Batch) -> set[bytes]:
 
 def _wrong_shape(batch: Batch, shape: tuple[int, int]) -> str:
     if tuple(batch.rows.shape) != shape:
-        return f"has rows of shape {tuple(batch.rows.shape)}, declared {shape}"
+        return f"has rows of shape {tuple(batch.rows.shape)}, not {shape}"
     if batch.rows.dtype != torch.int64:
         return f"has rows of {batch.rows.dtype}, not torch.int64"
     if batch.positions.shape != shape[:1]:

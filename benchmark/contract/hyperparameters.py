@@ -22,7 +22,7 @@ SAYS_WHAT_IS_VALID = ("should be", "must", "valid")
 def check_hyperparameters(trial: Trial) -> str:
     """Bad values are refused with the key and the valid range; declared ones are accepted."""
     settings = trial.method.Hyperparameters
-    for values in ({}, trial.method.check_settings, *_drawn(trial)):
+    for values in ({}, trial.method.Hyperparameters.for_checks, *_drawn(trial)):
         problem = _refusal(settings, values)
         if problem:
             raise _broken(trial, f"{dict(values)} is refused: {problem}", "widen the valid range")

@@ -109,7 +109,7 @@ class Trial:
                 "fine_tuning": {"steps": 1},
             }
         return Trainer(
-            self.problem.run(self.method.name, self.method.check_settings, changes),
+            self.problem.run(self.method.name, self.method.Hyperparameters.for_checks, changes),
             data or self.problem.data,
             self.problem.model(),
             method or self.method,

@@ -119,9 +119,4 @@ def watched(method: type[Baseline], watch: Watch) -> type[Baseline]:
                 figures: Mapping[str, float] = super().observe(step)
             return figures
 
-        def state_dict(self) -> dict[str, Any]:
-            with watch.call(self.task.model, "state_dict"):
-                state: dict[str, Any] = super().state_dict()
-            return state
-
     return Watched

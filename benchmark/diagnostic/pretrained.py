@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from benchmark.api.registry import find_method
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import find_method
 from benchmark.models.build import build_model
 from benchmark.models.checkpoint import (
     load_checkpoint,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from benchmark.api.registry import method_of
 from benchmark.core.config_file import explain
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import generator
+from benchmark.methods.registry import method_of
 from benchmark.study.study import MethodEntry, Study, TrainingConfig
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _draw_new(
         except ValidationError:
             continue
         values = settings.model_dump(mode="json")
-        if not _fits(values, training):
+        if training.rows_scored(values) > training.big_batch:
             continue
         if values not in known:
             return values
@@ -141,9 +141,3 @@ def _draw_new(
         f"with training.batch {training.batch} and training.big_batch {training.big_batch}: raise "
         "big_batch or fix hyper-parameters of the method"
     )
-
-
-def _fits(values: Values, training: TrainingConfig) -> bool:
-    """Whether the study offers as many generic rows a step as the method would score."""
-    downsampling = values.get("downsampling")
-    return downsampling is None or downsampling * training.batch <= training.big_batch

@@ -129,7 +129,7 @@ def _work(job: Job, events: _Events) -> int:
 def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
     import torch
 
-    from benchmark.api.registry import method_of
+    from benchmark.methods.registry import method_of
     from benchmark.models.build import build_model
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.parallel import LostProcessError, is_first, processes

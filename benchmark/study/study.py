@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,6 +44,11 @@ class TrainingConfig(Frozen):
     rate: Rate = 2e-3
     warmup: Count = 100
     evaluate_every: Count = 100
+
+    def rows_scored(self, hyperparameters: Mapping[str, Any]) -> int:
+        """Generic rows that a step looks at: ``downsampling`` batches, or all that are offered."""
+        downsampling = hyperparameters.get("downsampling")
+        return self.big_batch if downsampling is None else int(downsampling) * self.batch
 
 
 class FineTuningConfig(Frozen):

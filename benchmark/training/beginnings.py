@@ -9,12 +9,14 @@ Each is billed as if it had done the work itself.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.api.registry import method_of
+from benchmark.api import PRETRAINING
+from benchmark.methods.registry import method_of
 from benchmark.models.checkpoint import save_checkpoint
 from benchmark.models.parallel import is_first, sum_numbers
 from benchmark.study.environment import code_digest
@@ -62,10 +64,16 @@ def pretraining_steps(run: RunSpec) -> int:
 
 
 def declared_steps(method: type[Baseline], hyperparameters: Any, steps: int) -> int:
-    """What the method itself declares; a subclass may train on something else."""
-    if "pretraining_steps" not in vars(method):
+    """First steps that the method's own settings declare to be plain pretraining.
+
+    A subclass may train on something else, so that what it inherits does not count.
+    """
+    own = vars(method).get("Hyperparameters")
+    if own is None or "phase" not in vars(own):
         return 0
-    return method.pretraining_steps(hyperparameters, steps)
+    return bisect_left(
+        range(steps), True, key=lambda step: hyperparameters.phase(step, steps) != PRETRAINING
+    )
 
 
 def stage_leaders(runs: Sequence[RunSpec]) -> set[int]:

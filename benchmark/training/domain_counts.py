@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.models.batch import Rows
+from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
 from benchmark.study.row_sample import KEY, sample_of
 
 
@@ -48,8 +49,8 @@ class DomainCounter:
             self._generic.domain_names, self._recent, self._seen, self._sizes, strict=True
         ):
             if total and size:
-                figures[f"domain_share/{name}"] = float(recent / total)
-                figures[f"domain_seen/{name}"] = float(seen / size)
+                figures[DOMAIN_SHARE + name] = float(recent / total)
+                figures[DOMAIN_SEEN + name] = float(seen / size)
         self._recent[:] = 0
         self._sample = self._sample[:0]
         return figures

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task, text_decoder
 from benchmark.core.randomness import derived_key
 from benchmark.models.batch import Batch
@@ -150,7 +151,7 @@ class Trainer:
             self._stop_if_asked()
             if self.stage is not None and 0 < step == self.stage.steps:
                 self.stage.publish(self._state())
-            with self.meter.charge("selection", method.step_kind(step)):
+            with self.meter.charge("selection", method.hyperparameters.phase(step, settings.steps)):
                 batch = method.batch(step)
             self._update(batch, self._learning_rate(step), settings.steps)
             with self.meter.charge("selection", "observe"):
@@ -271,7 +272,7 @@ class Trainer:
             "progress": vars(self.progress),
             "model": model_state(self.model),
             "optimizer": self.optimizer.state_dict(),
-            "method": self.method.state_dict(),
+            "method": state_of(self.method),
             "meter": self.meter.state_dict(),
             "domains": self.domains.state_dict(),
         }
@@ -284,7 +285,7 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         load_model_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.method.load_state_dict(state["method"])
+        restore(self.method, state["method"])
         self.meter.load_state_dict(state["meter"])
         self.domains.load_state_dict(state["domains"])
 

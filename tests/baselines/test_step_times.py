@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.api.registry import methods, resolve
 from benchmark.data import prepare
+from benchmark.methods.registry import methods, resolve
 from benchmark.models.build import build_model
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, InterruptedRunError, Trainer

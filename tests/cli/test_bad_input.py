@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.api.registry import check_methods
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import check_methods
 from benchmark.study.study import load_study
 from tests.conftest import CommandLine
 

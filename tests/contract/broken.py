@@ -12,9 +12,8 @@ import torch
 from pydantic import Field, model_validator
 
 from baselines.pretraining import Pretraining
+from benchmark.api import PRETRAINING, Baseline, Choice, Hyperparameters
 from benchmark.api.auxiliary import score, twin
-from benchmark.api.baseline import Baseline, Choice, Hyperparameters
-from benchmark.api.cost import RowFlops
 from benchmark.api.task import Task
 from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import load_model_state, model_state
@@ -92,10 +91,13 @@ class ShiftsTheStream(Broken):
         self.task.big_batch_size -= 8
 
 
+class ThreeOfPretraining(Hyperparameters):
+    def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
+        return PRETRAINING if step < 3 else ""
+
+
 class DeclaresAnothersBeginning(Broken):
-    @classmethod
-    def pretraining_steps(cls, hyperparameters: Any, steps: int) -> int:  # noqa: ARG003
-        return 3
+    Hyperparameters = ThreeOfPretraining
 
     def batch(self, step: int) -> Batch:
         return self.task.generic_batch(step + step // 2)
@@ -177,12 +179,8 @@ class ForgetsItsGenerator(Shuffled):
         return torch.from_numpy(self.generator.permutation(16))
 
 
-class LosesItsState(Broken):
+class Forgetful:
     count = 0
-
-    def batch(self, step: int) -> Batch:
-        self.count += 1
-        return super().batch(step)
 
     def state_dict(self) -> dict[str, Any]:
         return {"count": self.count}
@@ -191,27 +189,35 @@ class LosesItsState(Broken):
         pass
 
 
-class HidesScoring(Broken):
-    """Charged as used, but declared to be free."""
+class LosesItsState(Broken):
+    state = ("counter",)
+
+    def __init__(self, task: Task, hyperparameters: Any) -> None:
+        super().__init__(task, hyperparameters)
+        self.counter = Forgetful()
 
     def batch(self, step: int) -> Batch:
+        self.counter.count += 1
+        return super().batch(step)
+
+
+class MisnamesItsState(Broken):
+    state = ("cuonter",)
+
+
+class HidesRareWork(Broken):
+    """Every other step costs much more than those that the meter counted."""
+
+    def batch(self, step: int) -> Batch:
+        if step % 2 == 0:
+            return self.task.generic_batch(step)
         big = self.task.big_batch(step)
         return big.take(score(self.task.model, big.rows).topk(self.task.batch_size).indices)
 
 
-class DeclaresTooMuch(Broken):
-    def selection_flops(self, row: RowFlops) -> float:
-        return self.task.steps * row.forward
-
-
-class HidesRareWork(HidesScoring):
-    """Every other step costs much more than those that the meter counted."""
-
+class ChangesItsSize(Broken):
     def batch(self, step: int) -> Batch:
-        return super().batch(step) if step % 2 else self.task.generic_batch(step)
-
-    def selection_flops(self, row: RowFlops) -> float:
-        return self.task.steps / 2 * self.task.rows_offered() * row.forward
+        return self.task.generic_batch(step, self.task.batch_size * (1 + step % 2))
 
 
 class WorksInItsConstructor(Broken):

@@ -6,6 +6,7 @@ import pytest
 
 from benchmark.api.baseline import Baseline
 from benchmark.contract import CHECKS, ContractError, Problem, Trial, findings
+from benchmark.core.errors import UserError
 from tests.contract import broken
 
 FOUND_OUT = [
@@ -17,7 +18,8 @@ FOUND_OUT = [
     (broken.LeavesEvaluationMode, "same_start", r"batch\(0\) changed the main model"),
     (broken.ShiftsTheStream, "same_start", "another generic stream"),
     (broken.DeclaresAnothersBeginning, "same_start", "step 2 is declared as plain pretraining"),
-    (broken.HalvesTheBatch, "batches", r"batch\(0\) has rows of shape \(4, 32\), declared \(8, 32"),
+    (broken.HalvesTheBatch, "batches", r"batch\(0\) has 4 rows, task.batch_size is 8"),
+    (broken.ChangesItsSize, "batches", r"batch\(1\) has rows of shape \(16, 32\), not \(8, 32"),
     (broken.MakesRowsUp, "batches", "not the generic rows at its positions"),
     (broken.CallsGenericRowsTarget, "batches", "not in the target's train sample"),
     (broken.NegativeWeight, "weights", "go down to -0.1"),
@@ -27,10 +29,8 @@ FOUND_OUT = [
     (broken.Unseeded, "same_twice", "two runs with one seed differ in .*at step 4"),
     (broken.GloballySeeded, "same_twice", "task.rng"),
     (broken.ForgetsItsGenerator, "resume", "and resumed, it differs in"),
-    (broken.LosesItsState, "state", "state.count is not the same"),
-    (broken.HidesScoring, "cost", "declares 0 FLOPs of preparation and selection and uses"),
-    (broken.DeclaresTooMuch, "cost", "and uses 0"),
-    (broken.HidesRareWork, "cost", "it is billed .* let step_kind"),
+    (broken.LosesItsState, "state", "state.counter.count is not the same"),
+    (broken.HidesRareWork, "cost", "it is billed .* let Hyperparameters.phase"),
     (broken.WorksInItsConstructor, "cost", "its constructor computes"),
     (broken.UndoesTraining, "learns", "after 50 steps"),
     (broken.with_settings(broken.NoRange), "hyperparameters", "rate: nan is accepted"),
@@ -48,6 +48,11 @@ def test_check_finds_it_out(
     with pytest.raises(ContractError, match=message) as caught:
         CHECKS[check](Trial(method, problem))
     assert str(caught.value).startswith(f"broken: {check}: ")
+
+
+def test_a_state_without_its_attribute_is_refused(problem: Problem) -> None:
+    with pytest.raises(UserError, match="state names 'cuonter', and the method has no such"):
+        CHECKS["state"](Trial(broken.MisnamesItsState, problem))
 
 
 def test_every_check_can_fail() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmark.api.new_method import write_method
-from benchmark.api.registry import find_method
 from benchmark.cli.app import app
 from benchmark.contract import Problem, findings
 from benchmark.core.errors import UserError
+from benchmark.methods.new_method import write_method
+from benchmark.methods.registry import find_method
 from tests.conftest import CommandLine
 
 MODULE = """
@@ -66,7 +66,7 @@ def test_template_has_every_part_of_the_contract(problem: Problem, tmp_path: Pat
     method = find_method(str(write_method("every_part", tmp_path)))
     assert method.__name__ == "EveryPart"
     own = set(vars(method))
-    assert {"prepare", "batch", "observe", "state_dict", "selection_flops", "summary"} <= own
+    assert {"prepare", "batch", "observe", "state", "summary"} <= own
     assert [f for f in findings(method, problem) if not f.passed] == []
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.api.registry import methods
 from benchmark.contract import CHECKS
+from benchmark.methods.registry import methods
 from tests.contract.conftest import MakeTrial
 
 

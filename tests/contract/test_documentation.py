@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.api.registry import find_method
 from benchmark.contract import CHECKS, Problem, findings
+from benchmark.methods.registry import find_method
 
 TEXT = (Path(__file__).parents[2] / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
 METHODS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)

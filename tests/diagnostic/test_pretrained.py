@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.api.registry import find_method
 from benchmark.core.errors import UserError
 from benchmark.data import PreparedData
 from benchmark.diagnostic.pretrained import (
@@ -19,6 +18,7 @@ from benchmark.diagnostic.pretrained import (
     initial_model,
     put_into,
 )
+from benchmark.methods.registry import find_method
 from benchmark.models.checkpoint import save_checkpoint, weights_hash
 from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.study.environment import describe

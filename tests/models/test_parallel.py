@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from benchmark.api.registry import find_method, resolve
 from benchmark.data import PreparedData, open_prepared
+from benchmark.methods.registry import find_method, resolve
 from benchmark.models.build import build_model
 from benchmark.models.checkpoint import weights_hash
 from benchmark.models.config import ModelConfig
@@ -171,7 +171,10 @@ def plan(
     # An odd batch, so that the two shares differ.
     training = base_content["training"] | {"steps": 15, "batch": 7, "evaluate_every": 5}
     methods = [
-        {"method": name, "hyperparameters": {**find_method(name).check_settings, **given}}
+        {
+            "method": name,
+            "hyperparameters": {**find_method(name).Hyperparameters.for_checks, **given},
+        }
         for name, given in METHODS.items()
     ]
     content = base_content | {"methods": methods, "training": training}

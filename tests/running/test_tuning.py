@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from benchmark.api.baseline import Choice
-from benchmark.api.registry import find_method, resolve
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import find_method, resolve
 from benchmark.report.results.inputs import load_results
 from benchmark.report.results.rules import general_rules
 from benchmark.running.trials import trial_label, trial_study, tuned_study

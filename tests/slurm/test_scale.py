@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.api.registry import resolve
+from benchmark.methods.registry import resolve
 from benchmark.study.records import run_folder, write_index
 from benchmark.study.study import load_study
 from slurm.attempts import AttemptState, Claim

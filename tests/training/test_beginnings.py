@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.api.registry import find_method
 from benchmark.data import PreparedData
+from benchmark.methods.registry import find_method
 from benchmark.models.checkpoint import weights_hash
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec

@@ -8,8 +8,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from benchmark.api.registry import find_method
+from benchmark.api import OnlineSelector
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import find_method
 from benchmark.report.results.inputs import REFERENCE, StudyResults
 from benchmark.report.results.summary import affordable, budgets, training_metrics
 from benchmark.study.stages import STAGES
@@ -75,7 +76,7 @@ def _labels(results: StudyResults) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Labels of the online selectors and of the static methods."""
     online, static = [], []
     for entry in results.study.methods:
-        if find_method(entry.method).selects_online:
+        if issubclass(find_method(entry.method), OnlineSelector):
             online.append(entry.label)
         elif entry.label != REFERENCE:
             static.append(entry.label)

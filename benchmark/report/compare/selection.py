@@ -15,6 +15,7 @@ from benchmark.core.errors import unknown
 from benchmark.core.files import write_atomically
 from benchmark.report.figures.picture import publish
 from benchmark.report.figures.style import GREY, RC, Style, method_styles
+from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
 from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index
 
 RUN = ["model", "target", "method", "seed"]
@@ -34,7 +35,7 @@ def selection_frame(results: Path, domain: str) -> pd.DataFrame:
     """
     base = pd.DataFrame([_base_rate(record, domain) for record in load_records(results)])
     metrics = metrics_frame(results)
-    names = (f"domain_share/{domain}", f"domain_seen/{domain}")
+    names = (DOMAIN_SHARE + domain, DOMAIN_SEEN + domain)
     trained = metrics[(metrics["stage"] == "trained") & metrics[names[0]].notna()]
     frame = trained[[*RUN, "step", *names]].merge(base, on=RUN)
     frame = frame.rename(columns=dict(zip(names, ("share", "seen"), strict=True)))

@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from benchmark.report.figures.panels import LeftOutError, of_pair, pair_name
 from benchmark.report.figures.stacked import Cell, bands_legend, cells_figure
 from benchmark.report.figures.style import in_order, method_styles
-from benchmark.report.results.domains import SHARE, band_colours, domain_colours, domains_by_share
+from benchmark.report.results.domains import band_colours, domain_colours, domains_by_share
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array
+from benchmark.study.metrics import DOMAIN_SHARE, WEIGHTS_ENTROPY
 from benchmark.study.records import RunRecord
 from benchmark.study.stages import STAGES
 
-ENTROPY = "weights_entropy"
 RUN = ["model", "target", "method", "seed"]
 CORPUS = "the corpus"
 
@@ -35,7 +35,7 @@ def selection_figure(results: StudyResults) -> Figure:
     domains = domains_by_share(measured)
     if not domains:
         raise LeftOutError("no run has recorded the domains of the rows that it trained on")
-    names = [SHARE + name for name in domains]
+    names = [DOMAIN_SHARE + name for name in domains]
     measured = measured.dropna(subset=names, how="all")
     runs = measured[[*RUN, "step", *names]].copy()
     runs["effective"] = _effective_shares(measured, results.records)
@@ -59,11 +59,11 @@ def selection_figure(results: StudyResults) -> Figure:
 
 
 def _effective_shares(measured: pd.DataFrame, records: tuple[RunRecord, ...]) -> Array:
-    if ENTROPY not in measured.columns:
+    if WEIGHTS_ENTROPY not in measured.columns:
         return np.full(len(measured), np.nan)
     weighed = {_run(record): _rows_weighed(record) for record in records}
     rows = [weighed[run] for run in measured[RUN].itertuples(index=False, name=None)]
-    entropies = np.exp(measured[ENTROPY].to_numpy(dtype=float))
+    entropies = np.exp(measured[WEIGHTS_ENTROPY].to_numpy(dtype=float))
     shares: Array = entropies / np.array(rows)
     return shares
 
@@ -75,9 +75,7 @@ def _run(record: RunRecord) -> tuple[str, str, str, int]:
 
 def _rows_weighed(record: RunRecord) -> int:
     """Rows that a selector weighs at a step: so many batches, or all that the study offers."""
-    spec = record.spec
-    batches = spec.method.hyperparameters.get("downsampling")
-    return spec.training.big_batch if batches is None else int(batches) * spec.training.batch
+    return record.spec.training.rows_scored(record.spec.method.hyperparameters)
 
 
 def _corpus_cell(
@@ -87,7 +85,9 @@ def _corpus_cell(
     for record in records:
         sizes = record.data.get("domain_rows")
         if sizes and _run(record)[:2] == pair:
-            rows = np.array([sizes.get(name.removeprefix(SHARE), 0) for name in names], dtype=float)
+            rows = np.array(
+                [sizes.get(name.removeprefix(DOMAIN_SHARE), 0) for name in names], dtype=float
+            )
             return Cell(np.ones(1), rows[None] / rows.sum(), band_colours(len(names)))
     return None
 

@@ -14,9 +14,9 @@ from benchmark.report.figures.style import in_order, method_styles
 from benchmark.report.results.domains import REST, band_colours, domain_colours, domains_by_share
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array
+from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT
 from benchmark.study.stages import STAGES
 
-MIXTURE, PROXY = "domain_weight/", "proxy_weight/"
 RUN = ["model", "target", "method", "seed"]
 SHOWN = 8
 SHADES = "Blues"
@@ -32,7 +32,9 @@ def weights_figure(results: StudyResults) -> Figure:
         LeftOutError: no run has recorded such weights.
     """
     measured = results.measured[results.measured["stage"] == STAGES[0]]
-    weights = [name for name in measured.columns if str(name).startswith((MIXTURE, PROXY))]
+    weights = [
+        name for name in measured.columns if str(name).startswith((DOMAIN_WEIGHT, PROXY_WEIGHT))
+    ]
     measured = measured.dropna(subset=weights, how="all")
     if not weights:
         raise LeftOutError("no run has recorded weights of domains")
@@ -72,12 +74,12 @@ def _cells(runs: pd.DataFrame, named: list[str]) -> tuple[Cell | None, Cell | No
 def _course(run: pd.DataFrame, named: list[str]) -> Array:
     """Weights of one run (times + 1, domains): the proxy's, and last the mixture's."""
     run = run.sort_values("step")
-    mixture = run.filter(regex=f"^{MIXTURE}").iloc[-1].dropna()
+    mixture = run.filter(regex=f"^{DOMAIN_WEIGHT}").iloc[-1].dropna()
     if _are_named(run, named):
-        order = [MIXTURE + name for name in named]
+        order = [DOMAIN_WEIGHT + name for name in named]
     else:
         order = list(mixture.sort_values(ascending=False, kind="stable").index)
-    proxy = run.reindex(columns=[PROXY + name.removeprefix(MIXTURE) for name in order])
+    proxy = run.reindex(columns=[PROXY_WEIGHT + name.removeprefix(DOMAIN_WEIGHT) for name in order])
     course = np.nan_to_num(np.vstack([proxy.to_numpy(dtype=float), mixture.reindex(order)]))
     return course if _are_named(run, named) else _heaviest(course)
 
@@ -90,8 +92,8 @@ def _heaviest(course: Array) -> Array:
 
 def _are_named(runs: pd.DataFrame, named: list[str]) -> bool:
     """Whether the weights are of provenance domains, and not of clusters."""
-    weighed = runs.filter(regex=f"^{MIXTURE}").dropna(axis=1, how="all").columns
-    return all(name.removeprefix(MIXTURE) in named for name in weighed)
+    weighed = runs.filter(regex=f"^{DOMAIN_WEIGHT}").dropna(axis=1, how="all").columns
+    return all(name.removeprefix(DOMAIN_WEIGHT) in named for name in weighed)
 
 
 def _shades() -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-SHARE = "domain_share/"
+from benchmark.study.metrics import DOMAIN_SHARE
+
 # Paul Tol's muted colours, told apart by the colour-blind; none is that of a method.
 BANDS = (
     *("#332288", "#88CCEE", "#44AA99", "#117733", "#999933"),
@@ -15,9 +16,9 @@ REST = "#CCCCCC"
 
 def domains_by_share(metrics: pd.DataFrame) -> list[str]:
     """Domains of which runs have recorded shares, those that were trained on most first."""
-    names = [name for name in metrics.columns if str(name).startswith(SHARE)]
+    names = [name for name in metrics.columns if str(name).startswith(DOMAIN_SHARE)]
     means = metrics[names].mean().sort_values(ascending=False, kind="stable")
-    return [str(name).removeprefix(SHARE) for name in means.index]
+    return [str(name).removeprefix(DOMAIN_SHARE) for name in means.index]
 
 
 def domain_colours(names: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from baselines.filters.classifier_filter import ClassifierFilter
 from baselines.row_text import NgramFeatures, NgramSettings, spellings, texts
+from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from tests.baselines.tasks import (
     MakeTask,
@@ -30,7 +31,7 @@ def test_prefers_rows_like_the_target(corpora_tasks: MakeTask) -> None:
 def test_keeps_the_highest_scores() -> None:
     """One half of the corpus is the target's own text."""
     task = make_task(TextRows(["rose " * 5] * 16 + ["ship " * 5] * 16), byte_rows(["ship"] * 9, 48))
-    kept = prepared(ClassifierFilter, task, keep=0.5).state_dict()["kept"]
+    kept = state_of(prepared(ClassifierFilter, task, keep=0.5))["kept"]
     assert kept.tolist() == list(range(16, 32))
 
 
@@ -40,12 +41,12 @@ def test_works_on_rows_of_tokens() -> None:
     rows.array = np.concatenate([rng.integers(1, 500, (20, 16)), rng.integers(500, 999, (20, 16))])
     target = rng.integers(500, 999, (300, 16))
     task = make_task(rows, target, vocabulary_size=1000)
-    assert prepared(ClassifierFilter, task, keep=0.5).state_dict()["kept"].min() == 20
+    assert state_of(prepared(ClassifierFilter, task, keep=0.5))["kept"].min() == 20
 
 
 def test_all_rows_may_be_kept(corpora_tasks: MakeTask) -> None:
     made = prepared(ClassifierFilter, corpora_tasks(), keep=1.0)
-    assert made.state_dict()["kept"].tolist() == list(range(len(made.task.generic)))
+    assert state_of(made)["kept"].tolist() == list(range(len(made.task.generic)))
 
 
 def test_less_than_one_batch_is_refused(corpora_tasks: MakeTask) -> None:
@@ -56,7 +57,7 @@ def test_less_than_one_batch_is_refused(corpora_tasks: MakeTask) -> None:
 def test_selection_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
     settings = {"generic_rows": 200}
     first, again, other = (
-        prepared(ClassifierFilter, corpora_tasks(seed=seed), **settings).state_dict()["kept"]
+        state_of(prepared(ClassifierFilter, corpora_tasks(seed=seed), **settings))["kept"]
         for seed in (0, 0, 1)
     )
     assert first.equal(again)
@@ -66,7 +67,7 @@ def test_selection_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
 def test_goes_on_from_its_state_without_preparing(corpora_tasks: MakeTask) -> None:
     whole = prepared(ClassifierFilter, corpora_tasks())
     resumed = build(ClassifierFilter, corpora_tasks())
-    resumed.load_state_dict(whole.state_dict())
+    restore(resumed, state_of(whole))
     assert batches(resumed).equal(batches(whole))
 
 

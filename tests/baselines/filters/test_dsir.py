@@ -13,6 +13,7 @@ from data_selection.hashed_ngram_dsir import get_ngram_counts
 from pydantic import ValidationError
 
 from baselines.filters.dsir import Dsir, hashed_ngrams, log_ratio
+from benchmark.api.state import restore, state_of
 from benchmark.data.tokenizers import ByteTokenizer
 from tests.baselines.tasks import (
     MakeTask,
@@ -106,25 +107,25 @@ def test_noise_resamples_instead_of_taking_the_best(corpora_tasks: MakeTask) -> 
 
 def test_no_row_is_too_short() -> None:
     task = make_task(TextRows(["ship"] * 10 + ["rose"] * 10), byte_rows(["ship"] * 8, 48))
-    kept = prepared(Dsir, task, keep=0.5).state_dict()["kept"]
+    kept = state_of(prepared(Dsir, task, keep=0.5))["kept"]
     assert kept.tolist() == list(range(10))
 
 
 def test_all_rows_may_be_kept(corpora_tasks: MakeTask) -> None:
     made = prepared(Dsir, corpora_tasks(), keep=1.0)
-    assert made.state_dict()["kept"].tolist() == list(range(len(made.task.generic)))
+    assert state_of(made)["kept"].tolist() == list(range(len(made.task.generic)))
 
 
 def test_selection_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
     first, again = (prepared(Dsir, corpora_tasks()) for _ in range(2))
     other = prepared(Dsir, corpora_tasks(seed=1))
-    assert first.state_dict()["kept"].equal(again.state_dict()["kept"])
-    assert not first.state_dict()["kept"].equal(other.state_dict()["kept"])
+    assert state_of(first)["kept"].equal(state_of(again)["kept"])
+    assert not state_of(first)["kept"].equal(state_of(other)["kept"])
 
 
 def test_goes_on_from_its_state_without_preparing(corpora_tasks: MakeTask) -> None:
     whole, resumed = prepared(Dsir, corpora_tasks()), build(Dsir, corpora_tasks())
-    resumed.load_state_dict(whole.state_dict())
+    restore(resumed, state_of(whole))
     assert batches(resumed).equal(batches(whole))
 
 
@@ -134,7 +135,7 @@ def test_rows_of_tokens_are_read_as_words() -> None:
     rows = TextRows([""] * 40, 16)
     rows.array = np.concatenate([rng.integers(1, 500, (20, 16)), rng.integers(500, 999, (20, 16))])
     task = make_task(rows, rng.integers(500, 999, (30, 16)), vocabulary_size=1000)
-    assert prepared(Dsir, task, keep=0.5).state_dict()["kept"].tolist() == list(range(20, 40))
+    assert state_of(prepared(Dsir, task, keep=0.5))["kept"].tolist() == list(range(20, 40))
 
 
 def test_text_is_what_the_datas_tokenizer_decodes() -> None:
@@ -147,7 +148,7 @@ def test_text_is_what_the_datas_tokenizer_decodes() -> None:
         return [" ".join(words[row]) for row in tokens]
 
     task = make_task(rows, np.ones((30, 1), np.int64), vocabulary_size=4, decode=decode)
-    assert prepared(Dsir, task, keep=0.5).state_dict()["kept"].tolist() == list(range(20))
+    assert state_of(prepared(Dsir, task, keep=0.5))["kept"].tolist() == list(range(20))
 
 
 def test_the_bill_counts_ngrams_and_target_passes(corpora_tasks: MakeTask) -> None:

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from baselines.filters.less import Less, Moments, cosine, mean_gradient
+from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from benchmark.models.losses import per_example_loss, token_share
 from benchmark.models.optimisation import build_optimizer
@@ -97,7 +98,7 @@ def test_prefers_rows_like_the_target(corpora_tasks: MakeTask, form: str) -> Non
 
 def test_keeps_a_share_of_the_candidates(corpora_tasks: MakeTask) -> None:
     made = prepared(Less, corpora_tasks(), **SHORT, keep=0.1, candidates=300)
-    candidates, kept = made._draw_candidates(), made.state_dict()["kept"].numpy()
+    candidates, kept = made._draw_candidates(), state_of(made)["kept"].numpy()
     assert (len(candidates), len(kept)) == (300, 30)
     assert set(kept) <= set(candidates)
     scores = made.scores(candidates)
@@ -107,7 +108,7 @@ def test_keeps_a_share_of_the_candidates(corpora_tasks: MakeTask) -> None:
 
 def test_all_rows_may_be_kept(corpora_tasks: MakeTask) -> None:
     made = prepared(Less, corpora_tasks(), **SHORT, keep=1.0)
-    assert made.state_dict()["kept"].tolist() == list(range(len(made.task.generic)))
+    assert state_of(made)["kept"].tolist() == list(range(len(made.task.generic)))
 
 
 def test_selection_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
@@ -116,7 +117,7 @@ def test_selection_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
     for seed in (0, 0, 1):
         torch.rand(17)
         made = prepared(Less, corpora_tasks(seed=seed), warmup_steps=20, candidates=1000)
-        kept.append(made.state_dict()["kept"])
+        kept.append(state_of(made)["kept"])
     assert kept[0].equal(kept[1])
     assert not kept[0].equal(kept[2])
 
@@ -133,7 +134,7 @@ def test_the_main_model_is_left_alone(corpora_tasks: MakeTask) -> None:
 
 def test_goes_on_from_its_state_without_preparing(corpora_tasks: MakeTask) -> None:
     whole, resumed = prepared(Less, corpora_tasks(), **SHORT), build(Less, corpora_tasks())
-    resumed.load_state_dict(whole.state_dict())
+    restore(resumed, state_of(whole))
     assert batches(resumed).equal(batches(whole))
 
 

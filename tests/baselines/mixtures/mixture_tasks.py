@@ -12,9 +12,10 @@ import torch
 
 from benchmark.api.auxiliary import twin
 from benchmark.api.baseline import Baseline
-from benchmark.api.registry import check_methods
+from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import check_methods
 from benchmark.models.checkpoint import load_checkpoint, save_checkpoint
 from benchmark.models.optimisation import build_optimizer, update
 from benchmark.study.study import Study
@@ -54,9 +55,9 @@ def unequal_task(**changes: Any) -> Task:
 
 def restored(method: Baseline, task: Task, file: Path) -> Baseline:
     """A new method on ``task`` with the state of ``method`` after a trip to the disk."""
-    save_checkpoint(file, {"method": method.state_dict()})
+    save_checkpoint(file, {"method": state_of(method)})
     fresh = type(method)(task, method.hyperparameters)
-    fresh.load_state_dict(load_checkpoint(file)["method"])
+    restore(fresh, load_checkpoint(file)["method"])
     return fresh
 
 

@@ -13,8 +13,9 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from baselines.mixtures.clusters import Clusters, ClusterSettings, cluster, text_encoder
+from baselines.mixtures.clusters import ClusterSettings, cluster, text_encoder
 from baselines.mixtures.crisp import Crisp, smoothed_histogram
+from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from benchmark.data.catalogue import Catalogue
 from benchmark.data.fetch import package_file
@@ -41,7 +42,7 @@ def test_clusters_follow_the_subjects(corpora_tasks: MakeTask) -> None:
     found = cluster(task, ClusterSettings.model_validate(SMALL))
     subjects = task.generic.domains(np.arange(len(task.generic)))
     table = np.zeros((8, 3))
-    np.add.at(table, (found.domains.labels, subjects), 1)
+    np.add.at(table, (found.labels, subjects), 1)
     assert table.max(1).sum() / table.sum() > 0.9, "rows of a cluster share their subject"
     assert len(found.target_labels) == task.target_size
 
@@ -57,7 +58,7 @@ def test_rows_are_uniform_within_a_cluster_and_clusters_follow_the_weights() -> 
     task = make_task(TextRows(["x"] * 10), byte_rows(["x"] * 8, 48), batch_size=2000)
     made = build(Crisp, task, count=2)
     labels = np.repeat([0, 1], [2, 8])
-    made._clusters = Clusters.from_labels(labels, np.array([0, 0, 0, 1]), count=2)
+    made.labels, made.target_labels = labels, np.array([0, 0, 0, 1])
     made.prepare()
     drawn = np.bincount(made.batch(0).positions, minlength=10) / 2000
     expected = np.repeat([made.weights[0] / 2, made.weights[1] / 8], [2, 8])
@@ -68,7 +69,7 @@ def test_empty_clusters_are_reported_and_never_drawn() -> None:
     task = make_task(TextRows(["x"] * 10), byte_rows(["x"] * 8, 48))
     made = build(Crisp, task, count=4, smoothing=0.5)
     labels = np.repeat([0, 1], 5)
-    made._clusters = Clusters.from_labels(labels, np.array([0, 2, 2, 2]), count=4)
+    made.labels, made.target_labels = labels, np.array([0, 2, 2, 2])
     made.prepare()
     assert made.observe(0) == {
         "empty_clusters": 2,
@@ -91,10 +92,9 @@ def test_goes_on_from_its_state_without_clustering(
     whole = prepared(Crisp, corpora_tasks(), **SMALL)
     resumed = build(Crisp, corpora_tasks(), **SMALL)
     monkeypatch.setattr("baselines.mixtures.crisp.cluster", None)
-    resumed.load_state_dict(whole.state_dict())
+    restore(resumed, state_of(whole))
     assert batches(resumed).equal(batches(whole))
     assert resumed.observe(3) == whole.observe(3)
-    assert resumed.clusters.target_labels.tolist() == whole.clusters.target_labels.tolist()
 
 
 def test_clustering_is_charged(corpora_tasks: MakeTask) -> None:

@@ -218,7 +218,7 @@ def test_a_small_domain_does_not_run_away_on_one_row() -> None:
     made = build(HelpsOnce, task, proxy_share=0.5, weight_rate=1.0, smoothing=1e-9)
     labels = np.ones(len(task.generic), dtype=np.int64)
     labels[task.generic_batch(made.reference_steps).positions[0]] = 0
-    made._domains = Domains(labels, ("rare", "common"))
+    made.domains = Domains(labels, ("rare", "common"))
     made.prepare()
     gained = np.log(made.trajectory[:, 0] / made.domains.shares[0])
     np.testing.assert_allclose(gained, 0.1, rtol=0, atol=1e-3)

@@ -71,8 +71,7 @@ def test_selects_by_the_models_of_the_starting_step(corpora_tasks: MakeTask) -> 
     method.batch(START)
     load_model_state(task.model, {k: v + 0.1 for k, v in model_state(task.model).items()})
     big = task.big_batch(START + 1)
-    assert method._models is not None
-    change = loss_change(score(before, big.rows), score(method._models[1], big.rows))
+    change = loss_change(score(before, big.rows), score(method.after, big.rows))
     expected = big.positions[largest_falls(change, 8).numpy()]
     np.testing.assert_array_equal(method.batch(START + 1).positions, expected)
 
@@ -91,7 +90,10 @@ def test_bill_of_each_kind_of_step(corpora_tasks: MakeTask) -> None:
     method = build(Contrastive, task, downsampling=4)
     training = training_step_flops(task)
     flops = {
-        method.step_kind(step): charged(task, lambda step=step: method.batch(step)) / training
+        method.hyperparameters.phase(step, task.steps): charged(
+            task, lambda step=step: method.batch(step)
+        )
+        / training
         for step in (9, 10, 11)
     }
     # Two forward passes, each a third of a training step, over four times the rows.
@@ -127,7 +129,7 @@ def test_resumes_in_every_phase(corpora_tasks: MakeTask, stop: int, tmp_path: Pa
 
 def test_pretraining_may_be_skipped(corpora_tasks: MakeTask) -> None:
     method = build(Contrastive, corpora_tasks(), pretrain_share=0.0)
-    assert method.step_kind(0) == "adaptation"
+    assert method.hyperparameters.phase(0, method.task.steps) == "adaptation"
     method.batch(0)
     assert method.observe(0)
 

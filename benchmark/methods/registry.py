@@ -21,7 +21,7 @@ from benchmark.study.method_files import code_digest, file_of, load_module, name
 from benchmark.study.study import MethodEntry, Study, load_chosen
 
 if TYPE_CHECKING:
-    from benchmark.api.baseline import Baseline
+    from benchmark.api import Baseline
 
 ENTRY_POINTS = "adaptbench.baselines"
 
@@ -159,7 +159,7 @@ def _method_in_file(file: Path, at: str) -> type[Baseline]:
 
 
 def _methods_in(module: ModuleType) -> list[type[Baseline]]:
-    base: type[Baseline] = importlib.import_module("benchmark.api.baseline").Baseline
+    base: type[Baseline] = importlib.import_module("benchmark.api").Baseline
     return [
         value
         for value in vars(module).values()
@@ -171,7 +171,7 @@ def _methods_in(module: ModuleType) -> list[type[Baseline]]:
 
 
 def _installed_methods() -> list[type[Baseline]]:
-    base: type[Baseline] = importlib.import_module("benchmark.api.baseline").Baseline
+    base: type[Baseline] = importlib.import_module("benchmark.api").Baseline
     found: list[type[Baseline]] = []
     for point in entry_points(group=ENTRY_POINTS):
         method = point.load()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.api.registry import check_methods, find_method, method_of, resolve
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import check_methods, find_method, method_of, resolve
 from benchmark.study.records import read_record
 from benchmark.study.study import RunSpec, Study
 from tests.conftest import CommandLine

@@ -1,4 +1,4 @@
-"""Declared costs hold for other hyper-parameters than those that methods are checked with."""
+"""Bills hold for other hyper-parameters than those that methods are checked with."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.api.registry import find_method
 from benchmark.contract import CHECKS, Problem, Trial
+from benchmark.methods.registry import find_method
 
 SMALL: dict[str, Any] = {"embedding": 8, "hidden": 8}
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
@@ -24,9 +24,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("method", "settings"), VARIANTS)
-def test_declared_cost_follows_the_settings(
+def test_the_bill_follows_the_settings(
     problem: Problem, method: str, settings: dict[str, Any]
 ) -> None:
     base = find_method(method)
-    variant = type(base.__name__, (base,), {"check_settings": settings})
+    changed = type("Changed", (base.Hyperparameters,), {"for_checks": settings})
+    variant = type(base.__name__, (base,), {"Hyperparameters": changed})
     CHECKS["cost"](Trial(variant, problem))

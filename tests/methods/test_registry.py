@@ -8,7 +8,7 @@ import sys
 
 def test_registry_is_light() -> None:
     code = (
-        "import sys; from benchmark.api.registry import methods; methods(); "
+        "import sys; from benchmark.methods.registry import methods; methods(); "
         "print([m for m in ('sklearn', 'scipy.sparse', 'pandas', 'transformers') "
         "if m in sys.modules])"
     )

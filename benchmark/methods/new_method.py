@@ -40,14 +40,14 @@ def write_method(name: str, folder: Path) -> Path:
 
 
 def _require_free(name: str) -> None:
-    from benchmark.api.registry import methods
+    from benchmark.methods.registry import methods
 
     if name in methods():
         raise UserError(f"a method is called {name!r} already: give another name")
 
 
 def _template() -> str:
-    file = resources.files("benchmark.api") / "method.py.txt"
+    file = resources.files("benchmark.methods") / "method.py.txt"
     return file.read_text(encoding="utf-8")
 
 
