@@ -31,6 +31,7 @@ class Mixing(Baseline):
 
     name = "mixing"
     summary = "generic and target rows in fixed proportion"
+    style = ("#56B4E9", "^", "-")
     Hyperparameters = MixingHyperparameters
 
     def batch(self, step: int) -> Batch:

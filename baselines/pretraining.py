@@ -22,6 +22,7 @@ class Pretraining(Baseline):
 
     name = "pretraining"
     summary = "generic rows as they come"
+    style = ("#000000", "o", "-")
     Hyperparameters = PretrainingHyperparameters
 
     def batch(self, step: int) -> Batch:

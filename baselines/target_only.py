@@ -14,6 +14,7 @@ class TargetOnly(Baseline):
 
     name = "target_only"
     summary = "the target sample alone, epoch after epoch"
+    style = ("#009E73", "D", "-")
 
     def batch(self, step: int) -> Batch:
         return self.task.target_batch(step)

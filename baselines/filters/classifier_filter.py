@@ -50,6 +50,7 @@ class ClassifierFilter(StaticSelection):
 
     name = "classifier_filter"
     summary = "top fraction of a linear n-gram classifier, fitted once (as in DCLM)"
+    style = ("#CC79A7", "D", "--")
     Hyperparameters = ClassifierFilterHyperparameters
 
     def __init__(self, task: Task, hyperparameters: ClassifierFilterHyperparameters) -> None:

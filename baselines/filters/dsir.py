@@ -52,6 +52,7 @@ class Dsir(StaticSelection):
 
     name = "dsir"
     summary = "importance resampling by hashed n-gram ratios"
+    style = ("#E69F00", "p", "--")
     Hyperparameters = DsirHyperparameters
 
     def choose(self) -> np.ndarray:

@@ -80,6 +80,7 @@ class Less(StaticSelection):
 
     name = "less"
     summary = "top fraction by Adam-preconditioned influence at a warm-up checkpoint"
+    style = ("#0072B2", "^", "--")
     Hyperparameters = LessHyperparameters
 
     def __init__(self, task: Task, hyperparameters: LessHyperparameters) -> None:

@@ -17,6 +17,7 @@ class RandomSubset(StaticSelection):
 
     name = "random"
     summary = "a uniform subset of the size that a filter keeps"
+    style = ("#E69F00", "s", "-")
 
     def choose(self) -> np.ndarray:
         rng = self.task.rng(0, "random subset")

@@ -51,6 +51,7 @@ class Crisp(DomainMixture):
 
     name = "crisp"
     summary = "clusters of the generic corpus, drawn by the target's histogram over them"
+    style = ("#56B4E9", "h", "--")
     Hyperparameters = CrispHyperparameters
 
     def group(self) -> Domains:

@@ -75,6 +75,7 @@ class Doge(ProxyMixture):
 
     name = "doge"
     summary = "domain mixture: alignment of the domains' gradients with the target's on a proxy"
+    style = ("#D55E00", "s", "--")
     Hyperparameters = DogeHyperparameters
 
     def proxy_weights(self) -> Iterator[np.ndarray]:

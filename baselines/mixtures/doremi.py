@@ -58,6 +58,7 @@ class Doremi(ProxyMixture):
 
     name = "doremi"
     summary = "domain mixture: robust proxy against a reference on the natural mixture; no target"
+    style = ("#009E73", "o", "--")
     Hyperparameters = DoremiHyperparameters
     keeps_last: ClassVar[bool] = True
     """Whether a domain that the batch has no row of keeps its last excess, or takes the mean."""

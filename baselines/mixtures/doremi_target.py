@@ -57,6 +57,7 @@ class DoremiTarget(Doremi):
 
     name = "doremi_target"
     summary = "domain mixture: proxy against a reference fine-tuned on the target sample"
+    style = ("#7F7F7F", "v", "--")
     Hyperparameters = DoremiTargetHyperparameters
     keeps_last = False
 

@@ -39,6 +39,7 @@ class ANOGRAD(BilevelSelector):
 
     name = "anograd"
     summary = "bilevel selector: aligns the weighted generic gradient with the target's"
+    style = ("#7F7F7F", "<", "-")
     Hyperparameters = ANOGRADHyperparameters
     state = (*BilevelSelector.state, "scale", "left_out")
 

@@ -62,6 +62,7 @@ class Contrastive(Baseline):
 
     name = "cds"
     summary = "after pretraining, the rows whose loss fell most in a copy fine-tuned on the target"
+    style = ("#000000", ">", "--")
     Hyperparameters = ContrastiveHyperparameters
     state = ("before", "after")
 

@@ -37,6 +37,7 @@ class Classifier(Baseline):
 
     name = "classifier"
     summary = "top fraction of a target-against-generic classifier trained online"
+    style = ("#D55E00", "v", "-")
     Hyperparameters = ClassifierHyperparameters
     state = ("network", "optimizer")
 

@@ -34,6 +34,7 @@ class DDS(BilevelSelector):
 
     name = "dds"
     summary = "bilevel selector: virtual SGD step, then the target gradient there"
+    style = ("#0072B2", "P", "-")
     Hyperparameters = DDSHyperparameters
 
     def direction(

@@ -44,6 +44,7 @@ class SOBA(BilevelSelector):
 
     name = "soba"
     summary = "bilevel selector: an auxiliary vector learns the inverse-Hessian target gradient"
+    style = ("#CC79A7", "X", "-")
     Hyperparameters = SOBAHyperparameters
     state = (*BilevelSelector.state, "v", "v_optimizer")
 

@@ -6,6 +6,8 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+import sys
+import warnings
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 
 from benchmark.core.config_file import explain
 from benchmark.core.errors import UserError, unknown
+from benchmark.methods.source import DOOR, ENTRY_POINTS, PACKAGE, private_imports
 from benchmark.study.chosen import Chosen, ChosenValues
 from benchmark.study.method_files import code_digest, file_of, load_module, names_file
 from benchmark.study.study import MethodEntry, Study, load_chosen
@@ -23,7 +26,9 @@ from benchmark.study.study import MethodEntry, Study, load_chosen
 if TYPE_CHECKING:
     from benchmark.api import Baseline
 
-ENTRY_POINTS = "adaptbench.baselines"
+
+class PrivateImportWarning(UserWarning):
+    """A method imports a module of the project that is not the door."""
 
 
 @cache
@@ -139,13 +144,15 @@ def _require_agreement(row: ChosenValues, entry: MethodEntry, at: str) -> None:
 
 
 def _own_methods() -> list[type[Baseline]]:
-    package = importlib.import_module("baselines")
-    modules = pkgutil.walk_packages(package.__path__, "baselines.")
+    package = importlib.import_module(PACKAGE)
+    modules = pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")
     return [m for found in modules for m in _methods_in(importlib.import_module(found.name))]
 
 
 def _method_in_file(file: Path, at: str) -> type[Baseline]:
-    found = _methods_in(load_module(file))
+    module = load_module(file)
+    _warn_of_private_imports(module)
+    found = _methods_in(module)
     if len(found) != 1:
         names = ", ".join(method.__name__ for method in found) or "none"
         raise UserError(
@@ -159,7 +166,7 @@ def _method_in_file(file: Path, at: str) -> type[Baseline]:
 
 
 def _methods_in(module: ModuleType) -> list[type[Baseline]]:
-    base: type[Baseline] = importlib.import_module("benchmark.api").Baseline
+    base: type[Baseline] = importlib.import_module(DOOR).Baseline
     return [
         value
         for value in vars(module).values()
@@ -171,11 +178,24 @@ def _methods_in(module: ModuleType) -> list[type[Baseline]]:
 
 
 def _installed_methods() -> list[type[Baseline]]:
-    base: type[Baseline] = importlib.import_module("benchmark.api").Baseline
+    base: type[Baseline] = importlib.import_module(DOOR).Baseline
     found: list[type[Baseline]] = []
     for point in entry_points(group=ENTRY_POINTS):
         method = point.load()
         if not (inspect.isclass(method) and issubclass(method, base)):
             raise UserError(f"entry point {point.name!r} ({point.value}) is not a Baseline class")
+        _warn_of_private_imports(sys.modules[method.__module__])
         found.append(method)
     return found
+
+
+def _warn_of_private_imports(module: ModuleType) -> None:
+    """Say so where a method from outside builds on what may change without notice."""
+    private = private_imports(inspect.getsource(module))
+    if private:
+        warnings.warn(
+            f"{module.__file__}: imports {', '.join(private)}, which may change without notice: "
+            f"import what a method needs from {DOOR}",
+            PrivateImportWarning,
+            stacklevel=2,
+        )

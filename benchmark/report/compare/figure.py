@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from benchmark.methods.source import Style
 from benchmark.report.compare.comparison import Comparison, StageComparison, pair_name
 from benchmark.report.figures.panels import legend_below, panel_grid
-from benchmark.report.figures.style import GREY, Style, method_styles, wrapped
+from benchmark.report.figures.style import GREY, method_styles, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.study.stages import STAGE_NAMES
 

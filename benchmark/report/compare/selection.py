@@ -13,8 +13,9 @@ from rich.table import Table
 
 from benchmark.core.errors import unknown
 from benchmark.core.files import write_atomically
+from benchmark.methods.source import Style
 from benchmark.report.figures.picture import publish
-from benchmark.report.figures.style import GREY, RC, Style, method_styles
+from benchmark.report.figures.style import GREY, RC, method_styles
 from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
 from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.methods.source import Style
 from benchmark.report.figures.panels import (
     RANGE_ALPHA,
     SEEDS_ONE_BY_ONE,
@@ -25,7 +26,6 @@ from benchmark.report.figures.panels import (
 )
 from benchmark.report.figures.style import (
     GREY,
-    Style,
     in_order,
     label_flops,
     label_plainly,

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.methods.source import Line, Style
 from benchmark.report.figures.panels import (
     columns_for,
     draw_points,
@@ -18,14 +19,7 @@ from benchmark.report.figures.panels import (
     stage_handles,
     title_panel,
 )
-from benchmark.report.figures.style import (
-    GREY,
-    Line,
-    Style,
-    method_styles,
-    upper_limit,
-    wrapped,
-)
+from benchmark.report.figures.style import GREY, method_styles, upper_limit, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.study.stages import STAGES
 

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from benchmark.methods.source import Style
 from benchmark.report.figures.panels import LeftOutError, legend_below, method_handle
-from benchmark.report.figures.style import Style, method_styles, wrapped
+from benchmark.report.figures.style import method_styles, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.overlap import PERIODS, Overlaps, method_overlaps
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from benchmark.report.figures.style import GREY, Style, wrapped
+from benchmark.methods.source import Style
+from benchmark.report.figures.style import GREY, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.study.stages import STAGE_NAMES, STAGES
 

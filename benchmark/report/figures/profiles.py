@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from benchmark.methods.source import Style
 from benchmark.report.figures.panels import LeftOutError, legend_below, method_handle, panel_grid
-from benchmark.report.figures.style import Style, in_order, method_styles, upper_limit
+from benchmark.report.figures.style import in_order, method_styles, upper_limit
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array, performance_profile, ratios_to_best
 from benchmark.study.stages import STAGE_NAMES, STAGES

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,16 +16,12 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-Line = Literal["-", "--", ":", "-."]
+from benchmark.core.randomness import derived_key
+from benchmark.methods.source import LINES, MARKERS, Style, declared_styles
+
 # Okabe and Ito's colour-blind safe colours; their yellow is too faint on white and left out.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#7F7F7F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
-LINES: tuple[Line, ...] = ("-", "--", ":", "-.")
 GREY = "#555555"
-KNOWN_METHODS = (
-    *("pretraining", "random", "mixing", "target_only", "classifier", "dds", "soba", "anograd"),
-    *("cds", "dsir", "crisp", "doremi", "doge", "less", "classifier_filter", "doremi_target"),
-)
 RC = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -49,30 +42,25 @@ RC = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
-    """How a method is drawn, in every figure."""
-
-    colour: str
-    marker: str
-    line: Line
-
-
 def method_styles(methods: Sequence[str]) -> dict[str, Style]:
-    """The style of each method: by name for known ones, the next free ones for others."""
-    free = count(len(KNOWN_METHODS))
-    numbers = {name: KNOWN_METHODS.index(name) for name in methods if name in KNOWN_METHODS}
-    numbers |= {name: next(free) for name in methods if name not in numbers}
-    return {name: _style(numbers[name]) for name in methods}
+    """The style of each method: what it declares, else one that depends on its name alone.
+
+    Where two would look the same, the one that comes later by name takes the next style.
+    """
+    declared = declared_styles()
+    styles = {name: declared[name] for name in methods if name in declared}
+    for name in sorted(set(methods) - styles.keys()):
+        number = derived_key("style", name)
+        while (style := _style(number)) in styles.values():
+            number += 1
+        styles[name] = style
+    return {name: styles[name] for name in methods}
 
 
 def _style(number: int) -> Style:
-    colours = len(COLOURS)
-    return Style(
-        colour=COLOURS[number % colours],
-        marker=MARKERS[number % len(MARKERS)],
-        line=LINES[number // colours % len(LINES)],
-    )
+    marker, rest = number % len(MARKERS), number // len(MARKERS)
+    colour, line = rest % len(COLOURS), rest // len(COLOURS) % len(LINES)
+    return Style(COLOURS[colour], MARKERS[marker], LINES[line])
 
 
 def upper_limit(values: Iterable[float]) -> tuple[float, bool]:

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from benchmark.methods.source import Style
 from benchmark.report.figures.panels import legend_below, method_handle, panel_grid
 from benchmark.report.figures.picture import publish
-from benchmark.report.figures.style import GREY, RC, Style, method_styles
+from benchmark.report.figures.style import GREY, RC, method_styles
 from benchmark.report.paper.numbers import SECONDS_AN_HOUR
 from benchmark.report.paper.reference import Reference
 

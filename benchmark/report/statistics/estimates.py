@@ -156,12 +156,6 @@ def probability_of_improvement(scores: ArrayLike, others: ArrayLike) -> float:
     return float((1 + mean_over_seeds(mean_over_seeds(wins))) / 2)
 
 
-def interquartile_mean(scores: ArrayLike) -> float:
-    """Mean of the middle half of all runs, whatever their pair (rliable's IQM); NaN left out."""
-    array = np.asarray(scores, dtype=float)
-    return float(scipy.stats.trim_mean(array[np.isfinite(array)], 0.25, axis=None))
-
-
 def ratios_to_best(losses: ArrayLike) -> Array:
     """Each loss over the lowest on its pair, of shape (methods, pairs); 1 for the best."""
     array = np.asarray(losses, dtype=float)

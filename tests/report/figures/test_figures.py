@@ -16,14 +16,16 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from benchmark.core.errors import UserError
+from benchmark.methods.source import declared_styles
 from benchmark.report.figures.panels import LeftOutError
-from benchmark.report.figures.style import KNOWN_METHODS, RC, method_styles, upper_limit
+from benchmark.report.figures.style import RC, method_styles, upper_limit
 from benchmark.report.figures.write import FIGURES, write_figures
 from benchmark.report.results.inputs import load_results
 
 Build = Callable[..., Path]
 LONG = "a_rather_long_name_of_a_method_by_somebody"
-TWELVE = (*KNOWN_METHODS[:10], LONG, "doremi")
+OURS = sorted(declared_styles())
+TWELVE = (*OURS[:10], LONG, "pretraining")
 CASES: dict[str, dict[str, Any]] = {
     "one seed": {},
     "three seeds, failed and pending": {
@@ -183,10 +185,17 @@ def test_a_diverging_method_is_cut_and_named(build: Build) -> None:
 
 
 def test_styles_depend_on_the_name_and_differ() -> None:
-    few, many = method_styles(["dds", "mine"]), method_styles([*KNOWN_METHODS, "mine", "other"])
+    few, many = method_styles(["dds", "mine"]), method_styles([*OURS, "mine", "other"])
     assert few["dds"] == many["dds"]
     assert few["mine"] == many["mine"]
     assert len(set(many.values())) == len(many)
+
+
+def test_styles_stay_apart_for_any_number_of_methods() -> None:
+    names = [f"method_{number}" for number in range(100)]
+    styles = method_styles(names)
+    assert len(set(styles.values())) == len(names)
+    assert method_styles(names[::-1]) == styles
 
 
 def test_upper_limit_leaves_out_what_is_far_off_or_not_finite() -> None:

@@ -13,7 +13,6 @@ from scipy import stats
 from benchmark.report.statistics.estimates import (
     average_ranks,
     holm,
-    interquartile_mean,
     log_ratios,
     mean_over_seeds,
     pairwise_tests,
@@ -143,13 +142,6 @@ def test_probability_of_improvement_is_the_mean_of_mann_whitneys_u() -> None:
         for x, y in zip(ours, theirs, strict=True)
     ]
     assert probability_of_improvement(ours, theirs) == pytest.approx(np.mean(shares))
-
-
-def test_interquartile_mean_leaves_out_a_quarter_at_each_end() -> None:
-    assert interquartile_mean([[0, 3, 100, 2], [1, 4, 5, -100]]) == 2.5
-    # 10 runs: a quarter is 2.5, of which 2 are left out at each end.
-    assert interquartile_mean([*range(9), 1000.0]) == 4.5
-    assert interquartile_mean([1, NAN, 3]) == 2.0
 
 
 def test_profiles_and_ranks_by_hand() -> None:
