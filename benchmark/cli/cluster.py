@@ -1,45 +1,44 @@
-"""The commands for sweeps: submit, status, retry, cancel, collect, logs."""
+"""The commands for a study on a cluster: submit, status, logs, retry, cancel."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.live import Live
 
-from benchmark.cli.shared import (
-    RESULTS,
-    CacheOption,
-    ResultsOption,
-    StudyArgument,
-    console,
-    interruptible,
-    load,
-    messages,
-    say,
-)
+from benchmark.cli.messages import console, interruptible, messages, say, show
+from benchmark.cli.options import RESULTS, CacheOption, ResultsOption, StudyArgument
+from benchmark.cli.studies import load
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import resolve
+from benchmark.running.progress import StudyProgress
+from benchmark.study.environment import cache_folder
+from slurm.cancel import cancel as cancel_jobs
+from slurm.logs import log_files, tail
+from slurm.profile import Profile, load_profile
+from slurm.status import RunStatus
+from slurm.sweep import Sweep
+from slurm.tables import plan_lines, status_table
 
-if TYPE_CHECKING:
-    from slurm.profile import Profile
-    from slurm.status import RunStatus
-    from slurm.sweep import Sweep
-
-ProfileOption = Annotated[Path, typer.Option(help="A file such as slurm/profiles/cpu.yaml.")]
 TAIL = 40
+ProfileOption = Annotated[Path, typer.Option(help="A file such as slurm/profiles/cpu.yaml.")]
+PlanOption = Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")]
+
+app = typer.Typer()
 
 
+@app.command(epilog="Example: adaptbench submit mine.yaml --profile my_cluster.yaml --dry-run")
 def submit(
     study: StudyArgument,
     profile: ProfileOption,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    dry_run: PlanOption = False,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
 ) -> None:
     """Submit what a study lacks: nothing that is done, running, queued, failed or lost."""
-    from slurm.profile import load_profile
-
     loaded = load_profile(profile)
     sweep = _sweep(study, results)
     statuses = sweep.statuses()
@@ -50,6 +49,7 @@ def submit(
     _dispatch(sweep, statuses, wanted, loaded, cache, dry_run)
 
 
+@app.command(epilog="Example: adaptbench retry mine.yaml --lost")
 def retry(
     study: StudyArgument,
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that have failed.")] = False,
@@ -57,13 +57,11 @@ def retry(
     profile: Annotated[
         Path | None, typer.Option(help="Another profile than that of the last submission.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+    dry_run: PlanOption = False,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
 ) -> None:
     """Submit failed and lost runs again; what ran out of memory gets twice as much."""
-    from slurm.profile import load_profile
-
     sweep = _sweep(study, results)
     submissions = sweep.submissions
     if profile is not None:
@@ -79,6 +77,7 @@ def retry(
     _dispatch(sweep, statuses, wanted, loaded, cache, dry_run)
 
 
+@app.command(epilog="Example: adaptbench status mine.yaml --watch")
 def status(
     study: StudyArgument,
     watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date.")] = False,
@@ -86,10 +85,6 @@ def status(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Where each run of a study stands, judged from the files that the runs leave."""
-    from rich.live import Live
-
-    from slurm.tables import status_table
-
     sweep = _sweep(study, results)
     if not watch:
         console.print(status_table(sweep.statuses(), everything))
@@ -103,27 +98,14 @@ def status(
             time.sleep(2.0)
 
 
+@app.command(epilog="Example: adaptbench cancel mine.yaml")
 def cancel(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
     """End a study's jobs; running ones save first."""
-    from slurm.cancel import cancel as cancel_jobs
-
     ended = cancel_jobs(_sweep(study, results))
     say(f"{len(ended)} runs cancelled; adaptbench submit goes on from where they were")
 
 
-def collect(study: StudyArgument, results: ResultsOption = RESULTS) -> None:
-    """Write all records of a study as one Parquet and one CSV file."""
-    from benchmark.study.records import study_frame
-    from slurm.collect import write_collected
-
-    sweep = _sweep(study, results)
-    frame = study_frame(sweep.results)
-    written = write_collected(sweep.results, frame)
-    missing = len(sweep.study.runs()) - frame["run_id"].nunique()
-    say(f"{len(frame)} rows; {missing} runs have no record yet")
-    say("written: " + ", ".join(str(file) for file in written))
-
-
+@app.command(epilog="Example: adaptbench logs mine.yaml dds-s0 --lines 100")
 def logs(
     study: StudyArgument,
     run: Annotated[str, typer.Argument(help="A run's id, or a part of it that no other has.")],
@@ -131,8 +113,6 @@ def logs(
     results: ResultsOption = RESULTS,
 ) -> None:
     """Print what a run's last attempt has logged."""
-    from slurm.logs import log_files, tail
-
     sweep = _sweep(study, results)
     found = [s for s in sweep.statuses() if run in s.run_id]
     exact = [s for s in found if s.run_id == run] or found
@@ -148,9 +128,6 @@ def logs(
 
 
 def _sweep(study: str, results: Path) -> Sweep:
-    from benchmark.methods.registry import resolve
-    from slurm.sweep import Sweep
-
     loaded = resolve(load(study))
     return Sweep(loaded, results / loaded.study)
 
@@ -164,16 +141,12 @@ def _dispatch(
     dry_run: bool,
 ) -> None:
     """Print the plan and, unless it is a dry run, submit it."""
-    from benchmark.running.progress import StudyProgress
-    from benchmark.study.environment import cache_folder
-    from slurm.tables import plan_lines
-
     if not wanted:
         say("nothing to submit: every run is done, running, queued, failed or lost")
         return
     plan = sweep.plan(statuses, wanted, profile)
     for line in plan_lines(plan, profile):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        show(line)
     if dry_run:
         return
     with interruptible(), StudyProgress(messages) as progress:

@@ -1,55 +1,55 @@
-"""The command ``adaptbench diagnose``."""
+"""The command that says before training whether online selection can help a target."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 import typer
 
-from benchmark.cli.rule import RuleOption
-from benchmark.cli.shared import (
+from benchmark.cli.messages import console, interruptible, messages, say_written
+from benchmark.cli.options import (
     RESULTS,
     CacheOption,
-    Device,
     DeviceOption,
     ResultsOption,
+    RuleOption,
     StudyArgument,
     ThreadsOption,
-    console,
-    interruptible,
-    load,
-    messages,
-    require_device,
-    say,
 )
+from benchmark.cli.studies import load
 from benchmark.core.errors import unknown
+from benchmark.data import PreparedData, prepare
 from benchmark.diagnostic import defaults
+from benchmark.diagnostic.convergence import write_convergence
+from benchmark.diagnostic.diagnose import diagnose
+from benchmark.diagnostic.figure import write_figure
+from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, given
+from benchmark.diagnostic.records import write_diagnosis
+from benchmark.diagnostic.rule import RULE, Rule, load_rule
+from benchmark.diagnostic.settings import Normalisation, Settings, parse_at
+from benchmark.diagnostic.terminal import legend, terminal_summary
+from benchmark.running.progress import StudyProgress
+from benchmark.study.environment import cache_folder, describe
+from benchmark.study.records import Environment
+from benchmark.study.study import MethodEntry, RunSpec, Study
 
-if TYPE_CHECKING:
-    from benchmark.data import PreparedData
-    from benchmark.diagnostic.pretrained import Checkpoint
-    from benchmark.diagnostic.settings import Settings
-    from benchmark.study.records import Environment
-    from benchmark.study.study import RunSpec, Study
+app = typer.Typer()
 
 
-class Normalisation(StrEnum):
-    """How inner products of gradients become alignments."""
-
-    cosine = "cosine"
-    reference = "reference"
-
-
-def diagnose(
+@app.command("diagnose", epilog="Example: adaptbench diagnose mine.yaml --target contracts")
+def diagnose_study(
     study: StudyArgument,
-    model: Annotated[str | None, typer.Option(help="Only this model. [default: all]")] = None,
-    target: Annotated[str | None, typer.Option(help="Only this target. [default: all]")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.", show_default="all")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Only this target.", show_default="all")
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of pretraining. [default: the study's first]")
+        int | None,
+        typer.Option(min=0, help="Seed of pretraining.", show_default="the study's first"),
     ] = None,
     at: Annotated[
         str, typer.Option(help="Checkpoints of pretraining, in percent of its steps.")
@@ -69,46 +69,40 @@ def diagnose(
     ] = defaults.BATCH_ROWS,
     normalisation: Annotated[
         Normalisation, typer.Option(help="True cosines, or the paper code's one-sided ones.")
-    ] = Normalisation.cosine,
+    ] = "cosine",
     rule: RuleOption = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="Draw the measures against the probe's size.")
     ] = False,
-    device: DeviceOption = Device.cpu,
+    device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
 ) -> None:
     """Tell from a target's train sample, before training, whether online selection can help."""
-    from benchmark.diagnostic.settings import Settings, parse_at
-    from benchmark.study.environment import cache_folder, describe
-
-    require_device(device)
     loaded = load(study)
     specs = _specs(loaded, model, target, seed)
-    shares = parse_at(at)
-    settings = Settings(
-        probe_rows=probe_rows,
-        batches=batches,
-        batch_rows=batch_rows,
-        normalisation=normalisation.value,
-    )
     job = _Job(
         study=loaded.study,
-        shares=shares,
+        shares=parse_at(at),
         files=tuple(checkpoint or ()),
-        settings=settings,
+        settings=Settings(
+            probe_rows=probe_rows,
+            batches=batches,
+            batch_rows=batch_rows,
+            normalisation=normalisation,
+        ),
         folder=results / loaded.study / "diagnosis",
         cache=cache_folder(cache),
-        environment=describe(device.value, threads),
-        rule=rule,
+        environment=describe(device, threads),
+        rule=load_rule(rule or RULE),
         convergence=convergence,
     )
     _set_up_torch(job.environment)
     with interruptible():
         for spec in specs:
             job.run(spec)
-    _explain()
+    console.print(legend())
 
 
 @dataclass(frozen=True)
@@ -122,19 +116,11 @@ class _Job:
     folder: Path
     cache: Path
     environment: Environment
-    rule: Path | None
+    rule: Rule
     convergence: bool
 
     def run(self, spec: RunSpec) -> None:
         """Diagnose one (model, target, seed), publish it and print it."""
-        from benchmark.diagnostic.convergence import write_convergence
-        from benchmark.diagnostic.diagnose import diagnose
-        from benchmark.diagnostic.figure import write_figure
-        from benchmark.diagnostic.records import write_diagnosis
-        from benchmark.diagnostic.rule import RULE, load_rule
-        from benchmark.diagnostic.terminal import terminal_summary
-
-        rule = load_rule(self.rule or RULE)
         data = _prepared(spec, self.cache)
         self.settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
         at = f"{spec.model_name}, {spec.target_name}"
@@ -145,7 +131,7 @@ class _Job:
                 data,
                 self._checkpoints(spec, data, lambda what: status.update(f"{at}: {what}")),
                 self.settings,
-                rule,
+                self.rule,
                 self.environment,
                 lambda what: status.update(f"{at}: {what}"),
             )
@@ -154,13 +140,11 @@ class _Job:
         if self.convergence:
             written += write_convergence(self.folder, diagnosis)
         console.print(terminal_summary(diagnosis.record))
-        say("written: " + ", ".join(str(file) for file in written))
+        say_written(written)
 
     def _checkpoints(
         self, spec: RunSpec, data: PreparedData, hear: Callable[[str], None]
     ) -> list[Checkpoint]:
-        from benchmark.diagnostic.pretrained import Pretraining, given
-
         if self.files:
             return given(self.files)
         pretraining = Pretraining(
@@ -173,18 +157,8 @@ class _Job:
         return pretraining.checkpoints(self.shares)
 
 
-def _explain() -> None:
-    """Print what the measures mean."""
-    # Imported here so that bad input is refused at once.
-    from benchmark.diagnostic.terminal import legend
-
-    console.print(legend())
-
-
 def _set_up_torch(environment: Environment) -> None:
     """As for a run: what makes results bit-identical."""
-    import torch
-
     torch.set_num_threads(environment.threads)
     if environment.device != "cpu" or environment.threads > 1:
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -192,8 +166,6 @@ def _set_up_torch(environment: Environment) -> None:
 
 def _specs(study: Study, model: str | None, target: str | None, seed: int | None) -> list[RunSpec]:
     """Plain pretraining of each (model, target) asked for, whatever the study's methods are."""
-    from benchmark.study.study import MethodEntry
-
     if model is not None and model not in study.models:
         raise unknown("model", model, study.models, at="--model: ")
     if target is not None and target not in study.targets:
@@ -210,8 +182,5 @@ def _specs(study: Study, model: str | None, target: str | None, seed: int | None
 
 
 def _prepared(spec: RunSpec, cache: Path) -> PreparedData:
-    from benchmark.data import prepare
-    from benchmark.running.progress import StudyProgress
-
     with StudyProgress(messages) as progress:
         return prepare(spec.data, spec.target, cache, progress.building)

@@ -1,22 +1,53 @@
-"""The commands for who writes a method: check it, start a new one."""
+"""The commands for who chooses or writes a method: list, check, new-method."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from benchmark.cli.shared import console
+from benchmark.cli.messages import console, show
+from benchmark.contract import Finding, Problem, findings
 from benchmark.core.errors import UserError
+from benchmark.data.catalogue import load_catalogue
+from benchmark.methods import registry
+from benchmark.methods.new_method import write_method
+from benchmark.models.config import PRESETS
+from benchmark.study.study import embedded_studies, load_study
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from benchmark.contract import Finding
+app = typer.Typer()
 
 
+@app.command("list", epilog="Example: adaptbench list")
+def list_all() -> None:
+    """Methods, model presets, embedded corpora and studies."""
+    kinds = {
+        "methods": {name: method.summary for name, method in registry.methods().items()},
+        "models": {
+            name: f"{c.layers} layers, width {c.width}, {c.heads} heads, hidden {c.hidden}"
+            for name, c in PRESETS.items()
+        },
+        "targets": {
+            name: f"{c.description} ({c.licence})" for name, c in load_catalogue().corpora.items()
+        },
+        "studies": {
+            name: load_study(file).description for name, file in embedded_studies().items()
+        },
+    }
+    for kind, entries in kinds.items():
+        grid = Table("name", "what", title=kind, title_justify="left", box=None, pad_edge=False)
+        for name, what in entries.items():
+            grid.add_row(name, what)
+        console.print(grid)
+        console.print()
+
+
+@app.command(epilog="Example: adaptbench check mine.py dds")
 def check(
     methods: Annotated[
         list[str] | None, typer.Argument(help="Names of methods, or their .py files.")
@@ -26,11 +57,6 @@ def check(
     """Check that methods keep the contract: same start, no peeking, every cost charged ..."""
     if not methods and not all_methods:
         raise UserError("check: give names of methods, .py files, or --all; see adaptbench list")
-    import torch
-
-    from benchmark.contract import Problem, findings
-    from benchmark.methods import registry
-
     names = list(registry.methods()) if all_methods else (methods or [])
     chosen = {name: registry.find_method(name) for name in names}
     torch.set_num_threads(1)
@@ -43,28 +69,23 @@ def check(
             console.print(_table(f"{name}: {method.summary}", found))
             failed += [f"{name}: {finding.check}" for finding in found if not finding.passed]
     if failed:
-        line = f"FAILED {', '.join(failed)}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        show(f"FAILED {', '.join(failed)}")
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: adaptbench new-method hard_rows")
 def new_method(
     name: Annotated[str, typer.Argument(help="Its name, as in hard_rows.")],
     folder: Annotated[Path, typer.Option(help="Where to write the file.")] = Path(),
 ) -> None:
     """Write NAME.py, a commented method that passes the contract, to be changed."""
-    from benchmark.methods.new_method import write_method
-
     file = write_method(name, folder)
-    lines = (f"written: {file}", f"next: adaptbench check {file}", f"in a study: method: ./{file}")
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    show(f"written: {file}")
+    show(f"next: adaptbench check {file}")
+    show(f"in a study: method: ./{file}")
 
 
 def _table(title: str, found: list[Finding]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     grid = Table("check", "result", "seen", title=Text(title), title_justify="left", box=None)
     for finding in found:
         result = Text("ok", "green") if finding.passed else Text("FAILED", "bold red")

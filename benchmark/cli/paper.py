@@ -7,13 +7,21 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.shared import RESULTS, ResultsOption, console, results_of, say
+from benchmark.cli.messages import console, say_written
+from benchmark.cli.options import RESULTS, ResultsOption
+from benchmark.cli.studies import results_of
+from benchmark.report.paper.reference import load_reference
 from benchmark.report.paper.rule import Rule
+from benchmark.report.paper.write import make_paper, terminal, write_paper
+from benchmark.report.results.inputs import load_results
 
 REFERENCE = RESULTS / "reference"
 OUTPUT = RESULTS / "paper"
 
+app = typer.Typer()
 
+
+@app.command(epilog="Example: adaptbench paper --with mine --rule best")
 def paper(
     rule: Annotated[
         Rule, typer.Option(help="The last logged step of a run, or its best.")
@@ -21,7 +29,7 @@ def paper(
     hours: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Budget of equal training time. [default: what pretraining takes]"
+            min=0.1, help="Budget of equal training time.", show_default="what pretraining takes"
         ),
     ] = None,
     study: Annotated[
@@ -33,13 +41,9 @@ def paper(
     output: Annotated[Path, typer.Option(help="Folder to write tables and figures to.")] = OUTPUT,
 ) -> None:
     """Regenerate the paper's language-model comparison from its published curves."""
-    from benchmark.report.paper.reference import load_reference
-    from benchmark.report.paper.write import make_paper, terminal, write_paper
-    from benchmark.report.results.inputs import load_results
-
     published = load_reference(reference)
     beside = None if study is None else load_results(results_of(study, results))
     made = make_paper(published, rule, hours, beside)
     written = write_paper(made, published, output)
     console.print(terminal(made))
-    say("written: " + ", ".join(str(file) for file in written))
+    say_written(written)

@@ -1,0 +1,283 @@
+"""Write docs/reference from the code: its commands, files, figures and methods as they are.
+
+``--check`` writes nothing and fails if a page is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from key_tables import Models, code, either, prose, table
+from pydantic import BaseModel
+from typer.main import get_command
+
+from baselines.pretraining import Pretraining
+from benchmark.api.baseline import Baseline, Choice
+from benchmark.cli.app import COMMANDS, app, load_command
+from benchmark.contract.problem import Problem
+from benchmark.contract.trial import Trial
+from benchmark.diagnostic.cheap import CHEAP
+from benchmark.diagnostic.records import DiagnosisRecord
+from benchmark.diagnostic.summary import MEASURES
+from benchmark.methods.registry import methods
+from benchmark.study.records import RunRecord, StudyIndex
+from benchmark.study.study import Study
+from slurm.profile import Profile
+
+FOLDER = Path(__file__).parent / "reference"
+OWN = "baselines."
+HEAD = "<!-- Written by docs/generate_reference.py: change the code and run it, not this page. -->"
+LINE = {
+    "stage": "`trained` or `fine_tuned`: while the method trains, or in the fine-tuning after it",
+    "step": "updates of the main model so far, in this stage",
+    "train_loss": "mean loss of the batches trained on since the line before, in nats",
+    "valid_loss": "loss on the target's valid rows, in nats a token",
+    "generic_loss": "loss on held-out generic rows, in nats a token",
+    "flops": "FLOPs of all that the run has done so far, the method's own work included",
+    "seconds": "wall time so far, without evaluation and checkpointing",
+    "examples": "rows trained on so far, those of auxiliary models included",
+    "sampled_rows": "a sample of the generic rows trained on since the line before, by place in "
+    "the corpus: see `benchmark/study/row_sample.py`",
+    "domain_share/NAME": "share of this provenance domain among the generic rows trained on since "
+    "the line before",
+    "domain_seen/NAME": "share of this domain's rows that have been trained on so far",
+}
+"""What every run measures."""
+FIGURES = {
+    "classifier_loss": "logistic loss of the classifier at this step, in nats",
+    "domain_weight/NAME": "weight of this domain or cluster in the mixture that the main model "
+    "trains on",
+    "empty_clusters": "clusters without a generic row",
+    "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
+    "was fine-tuned, in nats",
+    "loss_change/offered": "the same mean over all rows of the big batch",
+    "objective": "minus the component of the target gradient along the weighted generic gradient, "
+    "at the last update that was not left out",
+    "outer_gradient_pull": "sum of the influences of the sub-batch's rows along the method's "
+    "direction, by the weights that the network gives them",
+    "outer_loss": "loss on the target batch that the weight network learns from, in nats a token; "
+    "of dds after its virtual step",
+    "proxy_weight/NAME": "weight of this domain or cluster at the same share of the proxy's "
+    "training",
+    "target_mass_in_empty_clusters": "share of the target's histogram that no generic row can fill",
+    "updates_left_out": "updates of the weight network left out so far, as there was no norm to "
+    "divide by",
+    "weights_entropy": "entropy of the weights of the big batch's rows, in nats; all alike: the "
+    "logarithm of their number",
+}
+"""What methods report besides, by `Baseline.observe`."""
+
+
+def page(title: str, *blocks: str) -> str:
+    """The text of a page."""
+    return "\n\n".join([HEAD, f"# {title}", *blocks]) + "\n"
+
+
+def commands() -> str:
+    """The page of all commands, in the order of ``adaptbench --help``."""
+    paths = [path for some in COMMANDS.values() for path in some]
+    links = ", ".join(f"[{path}](#{path.replace(' ', '-')})" for path in paths)
+    own = _parameters(get_command(app))
+    return page("Commands", links, own, *(_command(path, load_command(path)) for path in paths))
+
+
+def _command(path: str, command: Any) -> str:
+    words = [f"adaptbench {path}"]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.name.upper()
+            words.append(name if parameter.required else f"[{name} ...]")
+        elif parameter.required:
+            words.append(f"{parameter.opts[0]} {parameter.name.upper()}")
+    usage = f"```\n{' '.join([*words, '[OPTIONS]'])}\n```"
+    example = f"Example: `{command.epilog.removeprefix('Example: ')}`"
+    blocks = [f"## {path}", prose(command.help), usage, _parameters(command), example]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _parameters(command: Any) -> str:
+    """Arguments and options of a command, if it has any."""
+    context = command.make_context("", [], resilient_parsing=True)
+    rows = []
+    for parameter in command.params:
+        argument = parameter.param_type_name == "argument"
+        names = [parameter.name.upper()] if argument else parameter.opts + parameter.secondary_opts
+        flag = getattr(parameter, "is_flag", False)
+        valid = "" if flag else _valid(parameter, context)
+        shown = ", ".join(f"`{name}`" for name in names)
+        rows.append([shown, valid, _default(parameter), parameter.help])
+    return table(["argument or option", "valid", "default", "meaning"], *rows) if rows else ""
+
+
+def _valid(parameter: Any, context: Any) -> str:
+    kind, *choices = parameter.display_type(context).strip("<>").split("|")
+    if choices:
+        return either(f"`{choice}`" for choice in (kind, *choices))
+    kind = kind.removesuffix(" range")
+    words = {
+        "str": "text",
+        "int": "integer",
+        "float": "number",
+        "list[str]": "text, repeatable",
+        "list[Path]": "path, repeatable",
+    }
+    low = "" if parameter.min is None else f" at least {parameter.min}"
+    return f"{words.get(kind, kind)}{low}"
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
+    if parameter.secondary_opts:
+        return f"`{(parameter.opts if parameter.default else parameter.secondary_opts)[0]}`"
+    return (
+        "" if parameter.default is None or parameter.default is False else f"`{parameter.default}`"
+    )
+
+
+def study(models: Models) -> str:
+    """The page of the files that a user writes."""
+    return page(
+        "Study files and profiles",
+        "A study is a YAML file with the keys of [study](#study); `adaptbench run FILE` runs it. "
+        "A method may be given by its name alone, and a source by the name of an embedded corpus "
+        "or by a path. Where a key is unknown or a value invalid, the command says which values "
+        "are valid. A [profile](#profile) says how `adaptbench submit` sends runs to a cluster.",
+        *models.sections("study.md", [Study, Profile]),
+    )
+
+
+def records(models: Models) -> str:
+    """The page of the files that runs and diagnoses leave."""
+    return page(
+        "Records",
+        "In the folder of a study's results, by default `results/STUDY`: `study.json`, a "
+        "[study index](#study-index); for each run `runs/RUN/record.json`, a "
+        "[run record](#run-record), and `runs/RUN/metrics.jsonl`, its [measurements](metrics.md); "
+        "for each model, target and seed diagnosed `diagnosis/MODEL-TARGET-sSEED.json`, a "
+        "[diagnosis record](#diagnosis-record).",
+        *models.sections("records.md", [StudyIndex, RunRecord, DiagnosisRecord]),
+        "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
+        _meanings("measure", MEASURES),
+        "## Predictors without gradients\n\nIn `cheap` of a [diagnosis record](#diagnosis-record).",
+        _meanings("predictor", CHEAP),
+    )
+
+
+def _meanings(what: str, meanings: dict[str, str]) -> str:
+    return table([what, "meaning"], *([f"`{name}`", text] for name, text in meanings.items()))
+
+
+def own_methods() -> dict[str, type[Baseline]]:
+    """The methods that come along, whatever else is installed."""
+    return {name: m for name, m in methods().items() if m.__module__.startswith(OWN)}
+
+
+def metrics() -> str:
+    """The page of the measurements, by what a short run and each method's first step report."""
+    reported: dict[str, list[str]] = {}
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        problem = Problem(Path(folder))
+        run = Trial(Pretraining, problem).trainer("reference", steps=2)
+        run.run()
+        for name, cls in own_methods().items():
+            method = Trial(cls, problem).trainer("reference", steps=2).method
+            method.prepare()
+            method.batch(0)
+            for key in dict.fromkeys(map(_name, method.observe(0))):
+                reported.setdefault(key, []).append(name)
+    _require_described("LINE", LINE, map(_name, run.progress.metrics[0]))
+    _require_described("FIGURES", FIGURES, reported)
+    rows = [[f"`{key}`", ", ".join(reported[key]), text] for key, text in FIGURES.items()]
+    return page(
+        "Measurements",
+        "Each line of a run's `metrics.jsonl` is a JSON object: the measurements at one evaluated "
+        "step. In the names of some, NAME is that of a domain or cluster.",
+        "## Every run",
+        _meanings("key", LINE),
+        "## Figures that methods report",
+        table(["key", "methods", "meaning"], *rows),
+    )
+
+
+def _require_described(what: str, described: dict[str, str], reported: Iterable[str]) -> None:
+    if wrong := {*described} ^ {*reported}:
+        sys.exit(f"docs/generate_reference.py: {what}: described or reported, not both: {wrong}")
+
+
+def _name(key: str) -> str:
+    """A key without the domain that it is about."""
+    start, _, domain = key.partition("/")
+    return f"{start}/NAME" if start.startswith(("domain_", "proxy_")) and domain else key
+
+
+def method_page(models: Models) -> str:
+    """The page of all methods and their hyper-parameters."""
+    found = own_methods()
+    links = ", ".join(f"[{name}](#{name})" for name in found)
+    return page("Methods", links, *(_method(models, method) for method in found.values()))
+
+
+def _method(models: Models, method: type[Baseline]) -> str:
+    file = method.__module__.replace(".", "/") + ".py"
+    rows = list(_hyperparameters(models, method.Hyperparameters, method.Hyperparameters, ""))
+    head = ["hyper-parameter", "valid", "default", "tuned over", "meaning"]
+    source = f"Source, differences and costs: [{file}](../../{file})."
+    summary = f"{method.summary[0].upper()}{method.summary[1:]}."
+    keys = table(head, *rows) if rows else "It has no hyper-parameters."
+    return "\n\n".join([f"## {method.name}", summary, source, keys])
+
+
+def _hyperparameters(
+    models: Models, top: Any, settings: type[BaseModel], prefix: str
+) -> Iterator[list[str]]:
+    """A row for each, those of nested settings by dotted names."""
+    for row, (name, field) in zip(
+        models.keys(settings, prefix), settings.model_fields.items(), strict=True
+    ):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _hyperparameters(models, top, field.annotation, f"{prefix}{name}.")
+        else:
+            space = None if prefix else top.search_space().get(name)
+            yield [*row[:3], _space(space), row[3]]
+
+
+def _space(space: Any) -> str:
+    if space is None:
+        return ""
+    if isinstance(space, Choice):
+        return ", ".join(code(value) for value in space.values)
+    return f"{space.low:g} to {space.high:g}, uniformly in the logarithm"
+
+
+def main() -> None:
+    """Write the pages, or name those that are out of date."""
+    models = Models()
+    pages = {
+        "commands.md": commands(),
+        "study.md": study(models),
+        "records.md": records(models),
+        "metrics.md": metrics(),
+        "methods.md": method_page(models),
+    }
+    files = {FOLDER / name: text for name, text in pages.items()}
+    stale = [f for f, text in files.items() if not f.exists() or f.read_text("utf-8") != text]
+    if "--check" not in sys.argv[1:]:
+        FOLDER.mkdir(exist_ok=True)
+        for file in stale:
+            file.write_text(files[file], encoding="utf-8")
+    elif stale:
+        names = ", ".join(f"docs/reference/{file.name}" for file in stale)
+        sys.exit(f"out of date: {names}; run docs/generate_reference.py")
+
+
+if __name__ == "__main__":
+    main()
