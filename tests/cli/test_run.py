@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, wait_for
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -32,13 +32,6 @@ def losses(folder: Path, study: str = "tiny") -> dict[str, list[Any]]:
         lines = [json.loads(line) for line in metrics.read_text().splitlines()]
         found[run_id] = [record["stages"], [{**line, "seconds": 0} for line in lines]]
     return found
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def checkpoints(cache: Path) -> dict[Path, int]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from joblib import Parallel, cpu_count, delayed
 from matplotlib import style as mpl_style
 from matplotlib.figure import Figure
 
 from benchmark.core.errors import unknown
-from benchmark.core.forked import fork_map
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.curves import curves_figure
 from benchmark.report.figures.final import final_figure
@@ -33,7 +32,9 @@ FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
     "profiles": profiles_figure,
     "weights": weights_figure,
 }
-"""As they are shown and begun; those that take longest, with many runs, not last."""
+"""As they are shown, and shared out among cores in turn: neighbours take equally long."""
+SECONDS_TO_DRAW = 600
+"""A worker that is killed is missed only after so long."""
 CAPTIONS = {
     "final": "Test loss of every seed, as trained and after fine-tuning.",
     "curves": "Valid loss against steps and against FLOPs.",
@@ -65,21 +66,31 @@ def make_pictures(
     for name in asked:
         if name not in FIGURES:
             raise unknown("figure", name, FIGURES, at="--figure: ")
-    made = fork_map(partial(_make, results, tuple(formats)), asked)
-    by_name = dict(zip(asked, made, strict=True))
+    workers = min(len(asked), cpu_count())
+    shares = [asked[start::workers] for start in range(workers)]
+    # Forked workers end with this process; those of joblib's own backend would outlive a kill.
+    parallel = Parallel(n_jobs=workers, backend="multiprocessing", timeout=SECONDS_TO_DRAW)
+    made = parallel(delayed(_make)(results, tuple(formats), share) for share in shares)
+    by_name = {name: drawn for share in made for name, drawn in share.items()}
+    by_name = {name: by_name[name] for name in asked}
     return Pictures(
         {name: contents for name, contents in by_name.items() if isinstance(contents, dict)},
         {name: reason for name, reason in by_name.items() if isinstance(reason, str)},
     )
 
 
-def _make(results: StudyResults, formats: tuple[str, ...], name: str) -> dict[str, bytes] | str:
-    """A figure's contents by format, or why the records do not allow it."""
+def _make(
+    results: StudyResults, formats: tuple[str, ...], names: list[str]
+) -> dict[str, dict[str, bytes] | str]:
+    """By name, a figure's contents by format, or why the records do not allow it."""
+    made: dict[str, dict[str, bytes] | str] = {}
     with mpl_style.context(["default", RC]):
-        try:
-            return encode(FIGURES[name](results), formats)
-        except LeftOutError as error:
-            return str(error)
+        for name in names:
+            try:
+                made[name] = encode(FIGURES[name](results), formats)
+            except LeftOutError as error:
+                made[name] = str(error)
+    return made
 
 
 def write_figures(results: Path, names: Iterable[str] = ()) -> tuple[list[Path], list[str]]:
