@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: bench test test-slow test-slurm lint types setup
+.PHONY: setup bench test test-slow test-slurm test-wheel lint types imports docs check-docs same-bits
 
 setup: $(READY)
 
@@ -27,9 +27,28 @@ test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
 		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
 
+# The built wheel, in an environment of its own.
+test-wheel: $(READY)
+	$(BIN)/python -m pytest -m slow tests/test_wheel.py
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(READY)
 	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+# The pages of docs/reference, written from the code.
+docs: $(READY)
+	$(BIN)/python docs/generate_reference.py
+
+check-docs: $(READY)
+	$(BIN)/python docs/generate_reference.py --check
+
+# Whether this tree gives the same bits as the commit BASE.
+BASE ?= HEAD
+same-bits: $(READY)
+	$(BIN)/python -m tests.bits.compare $(BASE)

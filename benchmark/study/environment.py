@@ -72,6 +72,8 @@ def source_state() -> tuple[str, bool]:
         return str(state["commit"]), bool(state["dirty"])
     code = ["benchmark", "baselines", "slurm", "pyproject.toml"]
     try:
+        # An installed package may lie inside a repository that has nothing to do with it.
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         commit = _git(folder, "rev-parse", "HEAD")
         changes = _git(folder.parent, "status", "--porcelain", "--", *code)
     except (OSError, subprocess.CalledProcessError):
