@@ -4,8 +4,10 @@ What: ``gradient`` adds the gradients of a generic and of a target batch of equa
 1 - ``share`` and ``share``; ``data`` does so within one batch, with that share of target rows
 (rounded to whole rows, at least one; their weights make the share exact).
 Source: arXiv 2311.11973 (``mixed_training``: the gradient form, .9 / .1, .95 / .05 on europarl).
+Defaults: the gradient form, share .1 (public code).
 Charged for: the gradient form trains on two batches a step, so twice the compute; the data form
 costs as much as pretraining.
+More: docs/methods/mixing.md
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 What: each step trains on the first batch of generic rows; followed by the fine-tuning stage it is
 the classic "pretrain, then fine-tune".
 Source: arXiv 2311.11973 (``standard_training``). No hyper-parameters. Charged for: training only.
+More: docs/methods/pretraining.md
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 What: each step trains on the next rows of the target sample, epoch after epoch.
 Source: a floor (no generic data at all). No hyper-parameters. Charged for: training only.
+More: docs/methods/target_only.md
 """
 
 from __future__ import annotations

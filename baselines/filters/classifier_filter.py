@@ -4,14 +4,11 @@ What: a logistic regression on hashed n-grams learns to tell the target sample f
 sample of generic rows; the whole generic corpus is scored once and its top fraction is kept.
 Source: the model-based filter of DCLM (arXiv 2406.11794: a fastText classifier on a bag of
 n-grams, top 10% kept).
-Differences: scikit-learn's logistic regression in place of fastText's embeddings (both are
-linear in the text's n-grams); both classes are weighted equally, however small the target
-sample; n-grams of characters for byte rows, as a short row holds few whole words, and of tokens
-for others.
 Defaults: keep 10% (DCLM); at most 10,000 generic rows (ours); inverse regularisation 1 (LIBLINEAR).
 Charged for: by non-zero entry, 4 FLOPs an epoch of the fit (dual coordinate descent: a product
 with the weights and their update) and 2 for every generic row's score; one pass over the target
 sample.
+More: docs/methods/classifier_filter.md
 """
 
 from __future__ import annotations

@@ -3,19 +3,13 @@
 What: the log importance weight of a generic row is the log ratio, under two bag-of-n-grams
 models, of its probability as target text to that as generic text; rows are resampled without
 replacement by those weights.
-Source: arXiv 2302.03169 and public code (p-lambda/dsir): lower-case text, words and
-runs of punctuation, unigrams and bigrams hashed by SHA-256 into 10,000 buckets;
-log w(x) = sum over buckets of count * [log(p_target + 1e-8) - log(p_generic + 1e-8)];
-the top k of log w + Gumbel(0, 1) are a sample without replacement.
-Differences from the public code: no row is too short to be chosen (there, rows below 100 words
-are dropped, which would be nearly all of ours); k may be all rows; the noise is seeded. As there,
-weights are not scaled by length. The text of a row is what the data's tokenizer decodes.
-Known weakness: with a small target sample most n-grams are unseen in it, each costs about
-log(1e-8 / p_generic), and the rows with the fewest n-grams win: of 64-byte rows with a sample of
-500 such, rows of long words. A higher ``floor`` mends it (about 1e-4 was best there).
-Defaults: buckets, n-grams and floor as above (public code); keep 10%, as the classifier filter.
+Source: arXiv 2302.03169 and public code (p-lambda/dsir): unigrams and bigrams of lower-case words,
+hashed by SHA-256; log w(x) = sum over buckets of count * [log(p_target + 1e-8) -
+log(p_generic + 1e-8)]; the top k of log w + Gumbel(0, 1).
+Defaults: 10,000 buckets, floor 1e-8 (public code); keep 10%, as the classifier filter.
 Charged for: one addition an n-gram and pass over the corpus (two passes: count, weigh) and over
 the target sample; hashing is not floating-point work and shows in the seconds.
+More: docs/methods/dsir.md
 """
 
 from __future__ import annotations

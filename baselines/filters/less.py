@@ -3,27 +3,13 @@
 What: a twin of the main model is warmed up on generic rows; at that checkpoint generic rows are
 scored by the inner product of the target sample's gradient with the Adam step that the row would
 cause, and the top fraction of them is kept.
-Source: arXiv 2402.04333 and public code: with moments m, v of the warm-up's optimiser,
-Gamma(g) = (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + 1e-8), without bias correction; the
-score of row i is the cosine of grad L_target and Gamma(g_i).
-Form ``exact`` is that, and takes one gradient a row. Form ``one_pass`` (default) is the inner
-product without the term (1 - b2) g^2 in the root. The step is then linear in g_i and its first
-term the same for all rows, so that the ranking is that of <g_i, u> with
-u = grad L_target / sqrt(b2 v + 1e-8): one forward-mode pass (`influence`) and no gradient
-for each row.
-Further differences: one checkpoint in place of a sum over several; no random projection (whole
-gradients are never stored); b1, b2 are the shared optimiser's.
-Measured on the study `planted` with kjv in place of its target, over 10,000 rows, the share of
-hidden rows among the 5% with the highest score, over their share of all, after a warm-up of 60, 200
-and 600 steps: one_pass 4.1, 9.4, 7.5; exact 4.6, 9.3, 8.0; the three summed by learning rate: 8.4
-and 9.2. What matters is a warm-up long enough that gradients no longer point where all text's do
-(cosine of the target's and the generic mean: .89, .52, .47); after a short one, subtracting the
-generic mean gradient from the target's helps (6.4, 9.5, 8.1), and was left out as the source has
-no such term. Rank correlation of the two forms over byte rows, tiny model, 30 to 300 steps: .98 to
-.99.
-Defaults: keep 5% (paper); warm-up a third of the run's steps, which are those of plain
-pretraining.
+Source: arXiv 2402.04333 section 3.1 and public code: with moments m, v of the warm-up's optimiser,
+Gamma(g) = (b1 m + (1 - b1) g) / sqrt(b2 v + (1 - b2) g^2 + 1e-8), without bias correction. Form
+``exact`` ranks by the cosine of grad L_target and Gamma(g_i), ``one_pass`` by <g_i, u> with
+u = grad L_target / sqrt(b2 v + 1e-8), in one forward-mode pass (`influence`).
+Defaults: keep 5% (paper); a warm-up of a third of the run's steps, those of plain pretraining.
 Charged for: the warm-up, the target gradient and the scoring of every candidate.
+More: docs/methods/less.md
 """
 
 from __future__ import annotations

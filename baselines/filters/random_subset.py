@@ -3,6 +3,7 @@
 What: keeps a uniform subset of the size that a filter keeps and trains on it, epoch after epoch.
 Source: a floor; it tells what repeating few rows costs, apart from which rows they are.
 Defaults: keeps 10%, as the static classifier filter does. Charged for: training only.
+More: docs/methods/random.md
 """
 
 from __future__ import annotations

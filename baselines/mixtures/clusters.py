@@ -4,8 +4,8 @@ Rows are embedded, k-means is fitted on a sample of the generic ones, and then e
 and every row of the target sample goes to its nearest centre. Two embeddings: ``lsi``, latent
 semantic indexing (hashed n-grams, TF-IDF, truncated SVD), or any sentence-transformers model that
 averages over tokens; those are loaded by transformers alone. Byte rows of a line of text hold few
-whole words, and short character n-grams make clusters that are purer (measured in
-`baselines.mixtures.crisp`).
+whole words, and short character n-grams make clusters that are purer.
+More: docs/methods/crisp.md
 """
 
 from __future__ import annotations
@@ -23,13 +23,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from baselines.mixtures.domains import Domains
-from baselines.row_text import (
-    NgramFeatures,
-    NgramSettings,
-    generic_blocks,
-    generic_sample,
-    texts,
-)
+from baselines.row_text import NgramFeatures, NgramSettings, generic_blocks, generic_sample, texts
 from benchmark.api import Choice, Hyperparameters, Task, UserError
 
 if TYPE_CHECKING:

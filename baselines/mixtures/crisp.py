@@ -2,19 +2,13 @@
 
 What: clusters the generic rows once, then each row to train on is drawn by first drawing a
 cluster from the target sample's histogram over clusters and then one of its rows uniformly.
-Source: arXiv 2410.03735. Sampling by the importance w(c) = P(c | target) / P(c | generic) from
-the generic corpus is the same as drawing c from P(c | target) and a row uniformly within.
-Differences: the histogram is smoothed, P(c) = (1 - s) P(c | target) + s P(c | generic), so that
-a small target sample rules no cluster out; centres are fitted on a sample of the rows. Clusters
-that hold target rows but no generic row cannot be drawn from: the others' weights are scaled up,
-and `observe` reports how many there are and the mass lost.
+Source: arXiv 2410.03735: sampling by the importance w(c) = P(c | target) / P(c | generic). Here
+the histogram is smoothed: P(c) = (1 - s) P(c | target) + s P(c | generic).
 Defaults: ours: 256 clusters, LSI embedding of character 1- to 3-grams (needs no download; a
-sentence-transformers model can be named instead), smoothing 0.01. Measured on the study `planted`
-with kjv in place of its target, the share of hidden rows among those drawn over their share of the
-corpus: 64, 256 and 1024 clusters of 3- to 4-grams 4.2, 6.5 and 7.8; of 1- to 3-grams 5.4, 7.7 and
-9.4.
+sentence-transformers model can be named instead), smoothing 0.01.
 Charged for: embedding and assigning every generic row, and the fit, by the formulas in
 `baselines.mixtures.clusters`; one pass over the target sample.
+More: docs/methods/crisp.md
 """
 
 from __future__ import annotations

@@ -3,31 +3,13 @@
 What: while a proxy trains on the domains by their current weights, each domain is scored by the
 inner product of its gradient with the target's; the weights follow the scores, and their mean
 over the proxy's updates is the mixture that the main model trains on.
-Source: arXiv 2310.15393 and its public code, out-of-domain form. At each proxy update, with eta_t
-the proxy's learning rate: s_d = eta_t <g_d, g_target> / mean |g_train|, clipped to [0, 5 eta_t];
-a = softmax(log a + s / mu), from a uniform; the rows of a step are drawn uniformly over domains
-and weighted by a_d in the proxy's loss.
-Scores: one forward-mode pass along g_target (`influence`) gives <g_i, g_target> for
-every row of the step, and <g_d, g_target> is their mean by token weight: exact, at any number of
-domains, without a backward pass for each.
-mean |g_train|: the norm of the proxy's own training gradient, g = sum_d a_d g_d. The source
-averages the domains' norms, for which it needs each g_d; the two differ by one factor common to
-all domains, so this only rescales mu and the clip, and this gradient is there anyway.
-Further differences: the proxy is a twin of the main model; a and the proxy step from the same
-point (the source updates a first: one update's lag); a domain that no row of a step is from takes
-the mean inner product of the others and so keeps its place (the public code keeps its last
-gradient, whose noise, with small domains, is then added at every step); gradients are not clipped
-to norm 1 before they are compared.
-Defaults: the proxy takes a fifth of the run's steps, as in doremi; mu 0.001 (0.05 in the paper),
-since log a moves by the sum of eta_t / mu, which at 0.05 is next to nothing over a proxy's 120
-steps. Measured on the study `planted` with kjv and with shakespeare in place of its target, the
-mixture's share of hidden rows over their share of the corpus, with 64 clusters as domains: mu
-0.005: 1.3 and 1.2, 0.001: 2.5 and 1.9, with rank correlations of the weights and the clusters'
-shares of hidden rows of .8 and .6; with last inner products kept, at 0.005, 1.4 and 2.1, but .6 and
-.1. Drawing clusters by the target's histogram (`crisp`) gives 5.5 and 3.0: what limits
-this method there is that a step of 32 rows holds a row or none of a cluster.
+Source: arXiv 2310.15393 and its public code, out-of-domain form: with eta_t the proxy's rate,
+s_d = eta_t <g_d, g_target> / mean |g_train|, clipped to [0, 5 eta_t]; a = softmax(log a + s / mu).
+Here <g_d, g_target> comes from one forward-mode pass (`influence`).
+Defaults: mu 0.001, measured (0.05 in the paper); the proxy takes a fifth of the run's steps.
 Charged for: per proxy step a training step, a gradient of one target batch, and one forward-mode
 pass.
+More: docs/methods/doge.md
 """
 
 from __future__ import annotations

@@ -4,19 +4,12 @@ What: a reference model is trained on the natural mixture; a proxy is then train
 weighted by how much worse than the reference it still is on each; the weights' mean over the
 proxy's updates is the mixture that the main model trains on. It knows no target: see
 `baselines.mixtures.doremi_target` for the form that does.
-Source: arXiv 2305.10429, algorithm 1, as its public code has it. At each proxy update:
-lambda_d = mean over the domain's tokens of max(l_proxy - l_ref, 0), clipped token by token, the
-last value where the batch has no row of d; log a += eta * lambda, normalised; a = (1 - c) a + c/k;
-the proxy's tokens then weigh a_d / p_d (p the natural shares), renormalised over the batch.
-Differences: proxy and reference are twins of the main model (its size, its initial weights);
-the proxy reads generic batches that the reference has not seen; a domain that no batch has held
-yet takes the mean lambda of the others (the code starts it at log of the vocabulary size, which
-drives up exactly the domains that are missing); domains without rows are left out.
-Defaults: eta 0.1, as the maintainers advise where batches do not cover the domains (1, the
-paper's, ends near one-hot there); c 1e-3, as in the published script (1e-4 in the code).
-Reference and proxy each take a fifth of the run's steps: in the paper both run as long as the
-main model but are thirty times smaller, and at equal size that would more than double the bill.
+Source: arXiv 2305.10429, algorithm 1, as its public code has it: lambda_d = mean over the domain's
+tokens of max(l_proxy - l_ref, 0); a = softmax(log a + eta lambda); a = (1 - c) a + c / k.
+Defaults: eta 0.1 (paper: 1); c 1e-3, as in the published script. Reference and proxy are twins of
+the main model and take a fifth of the run's steps each (ours).
 Charged for: per reference step a training step; per proxy step one and a forward pass.
+More: docs/methods/doremi.md
 """
 
 from __future__ import annotations

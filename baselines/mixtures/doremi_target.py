@@ -3,27 +3,13 @@
 What: a reference model is trained on the natural mixture and fine-tuned on the target sample;
 a proxy that starts from the same reference is then trained on the domains weighted by what the
 fine-tuned model still knows better than it; the mean of the weights is the mixture.
-Source: ours, after arXiv 2305.10429 (`doremi`), whose loop, update and output it keeps.
-Formula: lambda_d = mean over the domain's tokens of (l_proxy - l_adapted), not clipped.
-Why not just another reference in DoReMi's formula: with a proxy trained from scratch,
-l_proxy - l_adapted is at first large wherever text is easy to learn, target or not, and clipped
-token by token it is positive even where fine-tuning hurt, the more so the further a domain is
-from the target, because both models' losses scatter. Here the proxy starts at the reference, so
-the first excess is l_reference - l_adapted, the gain of fine-tuning on that domain, in which the
-domain's own entropy cancels (the contrast of Moore and Lewis 2010 and of CDS, by domain); and
-the sign is kept, because a domain on which fine-tuning hurts is evidence against it. As the
-proxy learns a favoured domain its excess there falls, which keeps the weights from one-hot.
-A domain that a batch has no row of takes the mean of the others' excess and so keeps its place:
-with small domains (clusters), the value kept from one lucky row would be added at every step. On
-the study `planted` with shakespeare in place of its target, it led to a mixture with none of the
-hidden rows in the end.
-Defaults: those of doremi, but eta 3: the excess is small and has both signs, so that at eta 0.1
-weights hardly move in a proxy's 120 steps. Measured on `planted` with kjv and with shakespeare in
-place of its target, the mixture's share of hidden rows over their share of the corpus: eta 0.3:
-1.8 and 1.2, 1: 3.4 and 1.5, 3: 5.4 and 2.2 (drawing clusters by the target's histogram, as
-`crisp` does: 5.5 and 3.0). Fine-tuning takes a tenth of the run's steps at half the main
-model's peak rate, as in `baselines.online.cds`.
+Source: ours, after arXiv 2305.10429 (`doremi`), whose loop, update and output it keeps, with
+lambda_d = mean over the domain's tokens of (l_proxy - l_adapted), not clipped.
+Defaults: those of doremi, but eta 3, measured: the excess is small and has both signs.
+Fine-tuning takes a tenth of the run's steps at half the main model's peak rate, as in
+`baselines.online.cds`.
 Charged for: what doremi is charged for, and a training step for each step of fine-tuning.
+More: docs/methods/doremi_target.md
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Domain mixtures found with a proxy: what DoReMi and DoGE have in common.
 
-A small model, the proxy, is trained on the domains while their weights are adapted; the weights'
-mean over the proxy's updates is the mixture that the main model trains on.
+A second model, the proxy, is trained on the domains while their weights are adapted; the weights'
+mean over the proxy's updates is the mixture that the main model trains on. The proxy has the main
+model's size; in the sources it is smaller.
 """
 
 from __future__ import annotations

@@ -4,13 +4,11 @@ What: the weight network learns to make the weighted generic gradient point alon
 gradient, whatever its length.
 Source: arXiv 2311.11973 section 3.2 and its public code: objective
 ``J = -<g_w, s> / (|g_w| + 1e-6)``, ``g_w`` the weighted generic and ``s`` the target gradient.
-Direction: ``u = -(s / (n + e) - <g_w, s> / (n (n + e)^2) K g_w)`` with e = 1e-6 and, Hessian-free,
-``n = |g_w|``, ``K = I``; with the Hessian ``n = sqrt(<g_w, H g_w>)``, ``K = H``, the target loss's
-Hessian. Where ``<g_w, H g_w>`` is not positive there is no such ``n``: the outer gradient is then
-taken as zero, and counted as left out (the public code yields NaN).
 Weights: ``softplus(scale) * softmax(score)`` per example, times its share of the tokens.
 Defaults: Hessian-free, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, two gradients and an influence pass on batch-sized rows.
+Charged for: scoring the big batch, two gradients and an influence pass on batch-sized rows; with
+the Hessian, a product with it too.
+More: docs/methods/anograd.md
 """
 
 from __future__ import annotations
@@ -32,6 +30,7 @@ class ANOGRADHyperparameters(SelectorHyperparameters):
     """Settings of ANOGRAD."""
 
     hessian: Annotated[bool, Choice((True, False))] = False
+    """Whether ``g_w`` is measured by the target loss's Hessian, or by its length."""
 
 
 class ANOGRAD(BilevelSelector):
@@ -63,6 +62,11 @@ class ANOGRAD(BilevelSelector):
         weights: Tensor,
         target: Tensor,
     ) -> tuple[Mapping[str, Tensor], float]:
+        """``u = <g_w, s> / (n (n + e)^2) K g_w - s / (n + e)``, with ``n = sqrt(<g_w, K g_w>)``.
+
+        ``K`` is the identity or the Hessian. Where ``n`` does not exist, the outer gradient is
+        zero, and the update is counted as left out.
+        """
         model = self.task.model
         _, g = gradient(model, rows, weights)
         loss, s = gradient(model, target, token_share(target))

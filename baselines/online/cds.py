@@ -3,17 +3,12 @@
 What: the main model pretrains on generic rows; a copy of it is then fine-tuned on the target
 sample; from there on the model trains on those rows of each big batch whose loss fine-tuning
 lowered most.
-Source: contrastive data selection (Wang et al. 2018; arXiv 2311.11973, "CDS"): pretrain, score,
-fine-tune, score again, as four jobs. Per-example mean losses before and after, their difference
-rounded to float16, and of each big batch the n smallest differences, ties to the lower index.
-Differences: one run does all four: both models are kept frozen and score the big batches as they
-come, which selects what scoring ahead of time selects. The main model goes on from where the
-copies were taken.
-Defaults: a third of the steps for pretraining (100k of 300k there). Fine-tuning takes a tenth of
-the steps at half the main model's peak rate, so that its summed rate is a few percent of the main
-model's, as in the reference: a third of the steps, but at a rate that its schedule has brought
-down to 2e-5.
+Source: Wang et al. 2018; arXiv 2311.11973 ("CDS") and its public code: per-example mean losses
+after less before, rounded to float16; the n smallest of each big batch, ties to the lower index.
+Defaults: a third of the steps for pretraining (public code: 100k of 300k for most targets);
+fine-tuning for a tenth of the steps at half the main model's peak rate (ours).
 Charged for: fine-tuning the copy; from there on two forward passes over the big batch a step.
+More: docs/methods/cds.md
 """
 
 from __future__ import annotations

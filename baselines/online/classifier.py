@@ -7,6 +7,7 @@ equally, the big batch as the generic class; the top batch-size scores are kept,
 kept is 1 / downsampling (published: mostly 1/256).
 Defaults: Adam 1e-3, convolution 128 x 7, update every step (public code).
 Charged for: scoring the big batch and the network's own training on it.
+More: docs/methods/classifier.md
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ rate ``look_ahead``, lowers the loss of a target batch; the main model trains on
 Source: Wang et al. 2020 (arXiv 1911.10088) as arXiv 2311.11973 section 3.2 uses it ("soft" in its
 public code); weights are a softmax over the token cells of the sub-batch.
 Direction: ``u = -grad L_target(theta - look_ahead * g_w)``, ``g_w`` the weighted generic gradient;
-the influences are scaled by the rate, as differentiating through the step does. Rate 0 is the
-limit of that divided by the rate: no look-ahead, no scale.
+the influences are scaled by the rate, as differentiating through the step does.
 Defaults: look-ahead 0.1, Adam 1e-3, convolution 128 x 7, update every step (public code).
 Charged for: scoring the big batch, three more gradients' worth of work on batch-sized rows.
+More: docs/methods/dds.md
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class DDSHyperparameters(SelectorHyperparameters):
     """Settings of DDS."""
 
     look_ahead: Annotated[float, Field(ge=0, lt=10), Choice((0.0, 0.1))] = 0.1
+    """Rate of the virtual step; 0: the limit of the influences divided by it, so no scale."""
 
 
 class DDS(BilevelSelector):

@@ -5,7 +5,9 @@ the main model trains on them, unweighted. The network itself learns from how mu
 sub-batch would help the target: the influence of the row along a direction ``u``. The methods
 differ in ``u``, in the sub-batch and in how scores become weights.
 
-Source: arXiv 2311.11973, section 3 and its public code (order of the updates, defaults).
+Source: arXiv 2311.11973, section 3 and its public code (defaults; order of the updates: the
+network first, then the main model, the reverse of the paper's algorithm 1).
+More: docs/methods/dds.md, docs/methods/soba.md, docs/methods/anograd.md
 """
 
 from __future__ import annotations

@@ -4,12 +4,11 @@ What: an auxiliary vector ``v`` follows the solution of ``H v = -grad L_target``
 at a time; the weight network learns from the influence of the drawn rows along ``v``.
 Source: Dagreou et al. 2022 (arXiv 2201.13409) as arXiv 2311.11973 section 3.2 uses it.
 Direction: ``u = v``; ``v`` is trained by the main model's optimiser and schedule on ``H v + s``,
-``s`` the target gradient and ``H`` the Hessian of the drawn rows' token-mean loss. Without the
-Hessian (``hessian: false``) it is trained on ``s`` alone.
-Sub-batch: the drawn rows, weighted once more by the softmax, for the influences and for ``H v``.
+``s`` the target gradient and ``H`` the Hessian of the drawn rows' token-mean loss.
 Defaults: Hessian on, Adam 1e-3, convolution 128 x 7, update every step (public code).
 Charged for: scoring the big batch, a target gradient, a Hessian product (forward-mode over one
 backward pass: about three gradients) and an influence pass on batch-sized rows.
+More: docs/methods/soba.md
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ class SOBAHyperparameters(SelectorHyperparameters):
     """Settings of SOBA."""
 
     hessian: Annotated[bool, Choice((True, False))] = True
+    """Whether ``v`` is trained on ``H v + s``, or on ``s`` alone."""
 
 
 class SOBA(BilevelSelector):

@@ -1,7 +1,9 @@
 """Weight networks: small models that score an example from its tokens.
 
 Source: arXiv 2311.11973, section 4 and its public code. Both read the shifted input, start
-symbol first, so they never see a row's last token.
+symbol first, so they never see a row's last token. Initial weights are not the source's:
+embeddings and kernels are normal with variance 1 / fan-in.
+More: docs/methods/classifier.md, docs/methods/dds.md
 """
 
 from __future__ import annotations
