@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import ValidationError
-
-from benchmark.core.errors import UserError
+from benchmark.core.config_file import load_json
 from benchmark.core.files import write_atomically, write_once
 from benchmark.core.frozen import Frozen
 from benchmark.study.records import run_folder
@@ -89,11 +87,13 @@ class Attempts:
         if number == 0:
             return None
         file = self._file(number, "claim")
-        claim, written = _read(file, Claim), file.stat().st_mtime
+        claim, written = load_json(file, Claim, "claim"), file.stat().st_mtime
         file = self._file(number, "state")
         if not file.exists():
             return Attempt(claim, None, written)
-        return Attempt(claim, _read(file, AttemptState), file.stat().st_mtime)
+        return Attempt(
+            claim, load_json(file, AttemptState, "state of an attempt"), file.stat().st_mtime
+        )
 
     def _claims(self) -> list[Path]:
         return [
@@ -109,10 +109,3 @@ def file_system_time(folder: Path) -> float:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock.") as probe:
         return Path(probe.name).stat().st_mtime
-
-
-def _read(file: Path, model: type[Kept]) -> Kept:
-    try:
-        return model.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not a valid {model.__name__}: {error}; remove it") from error

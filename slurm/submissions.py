@@ -8,9 +8,9 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from benchmark.core.errors import UserError
+from benchmark.core.config_file import load_json
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
 from benchmark.study.environment import source_state
@@ -64,15 +64,11 @@ def write_submission(results: Path, submission: Submission) -> None:
 
 def load_submissions(results: Path) -> dict[str, Submission]:
     """Every submission of a study by name, oldest first."""
-    return {file.stem: _read(file) for file in sorted(_folder(results).glob("*.json"))}
+    return {
+        file.stem: load_json(file, Submission, "submission")
+        for file in sorted(_folder(results).glob("*.json"))
+    }
 
 
 def _folder(results: Path) -> Path:
     return results / "submissions"
-
-
-def _read(file: Path) -> Submission:
-    try:
-        return Submission.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not a valid submission: {error}") from error

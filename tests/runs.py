@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
 
 from benchmark.data import PreparedData, prepare
 from benchmark.methods.registry import find_method, resolve
-from benchmark.models.build import build_model
 from benchmark.study.study import RunSpec, Study
 from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.start import initial_model
 from tests.conftest import study_content, write_corpus
 
 
@@ -60,13 +59,3 @@ def trainer(data: PreparedData, tmp_path: Path) -> Callable[..., Trainer]:
         return Trainer(run, data, initial_model(run, data), method, file, hooks or Hooks())
 
     return make
-
-
-def initial_model(run: RunSpec, data: PreparedData) -> nn.Module:
-    return build_model(
-        run.model,
-        vocabulary_size=data.vocabulary_size,
-        length=data.width,
-        tokenizer=data.tokenizer,
-        seed=run.seed,
-    )

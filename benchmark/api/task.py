@@ -89,11 +89,8 @@ class Task:
 
     def big_batch(self, step: int, downsampling: int | None = None) -> Batch:
         """``downsampling`` generic batches of this step, by default all that the study offers."""
-        return self.generic_batch(step, self.rows_offered(downsampling))
-
-    def rows_offered(self, downsampling: int | None = None) -> int:
-        """Rows in such a big batch."""
-        return self.big_batch_size if downsampling is None else self.batch_size * downsampling
+        size = self.big_batch_size if downsampling is None else self.batch_size * downsampling
+        return self.generic_batch(step, size)
 
     def generic_rows(self, positions: np.ndarray) -> Batch:
         """The generic rows at ``positions``."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from benchmark.cli.messages import console, interruptible, messages, say_written
@@ -36,6 +35,7 @@ from benchmark.running.progress import StudyProgress
 from benchmark.study.environment import cache_folder, describe
 from benchmark.study.records import Environment
 from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.training.start import set_up_torch
 
 app = typer.Typer()
 
@@ -98,7 +98,7 @@ def diagnose_study(
         rule=load_rule(rule or RULE),
         convergence=convergence,
     )
-    _set_up_torch(job.environment)
+    set_up_torch(job.environment.device, job.environment.threads)
     with interruptible():
         for spec in specs:
             job.run(spec)
@@ -155,13 +155,6 @@ class _Job:
             lambda step, of, loss: hear(f"pretraining step {step} of {of}, loss {loss:.3f}"),
         )
         return pretraining.checkpoints(self.shares)
-
-
-def _set_up_torch(environment: Environment) -> None:
-    """As for a run: what makes results bit-identical."""
-    torch.set_num_threads(environment.threads)
-    if environment.device != "cpu" or environment.threads > 1:
-        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _specs(study: Study, model: str | None, target: str | None, seed: int | None) -> list[RunSpec]:

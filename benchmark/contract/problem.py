@@ -11,9 +11,9 @@ import numpy as np
 from torch import nn
 
 from benchmark.data import PreparedData, prepare
-from benchmark.models.build import build_model
 from benchmark.models.evaluation import mean_token_loss
 from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.training.start import initial_model
 
 STEPS, FINE_TUNING_STEPS = 8, 4
 
@@ -59,14 +59,7 @@ class Problem:
 
     def model(self) -> nn.Module:
         """The main model with its initial weights."""
-        first = self._study.runs()[0]
-        return build_model(
-            first.model,
-            vocabulary_size=self.data.vocabulary_size,
-            length=self.data.width,
-            tokenizer=self.data.tokenizer,
-            seed=first.seed,
-        )
+        return initial_model(self._study.runs()[0], self.data)
 
     @cached_property
     def untrained_loss(self) -> float:

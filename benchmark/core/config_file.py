@@ -1,4 +1,4 @@
-"""Configuration files: YAML in, validated data out, and errors that name file, key and value."""
+"""Validated data out of files, YAML or JSON, and errors that name file, key and value."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ def load_config(file: Path, model: type[Loaded], what: str) -> Loaded:
         return model.model_validate(content)
     except ValidationError as error:
         raise UserError(explain(error, model, file)) from error
+
+
+def load_json(file: Path, model: type[Loaded], what: str) -> Loaded:
+    """Read and validate a JSON file that this project wrote; ``what`` it is, for its reader.
+
+    Raises:
+        UserError: naming the file, what is wrong with it, and what to do.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return model.model_validate_json(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 text (byte {error.start})"
+    except ValidationError as error:
+        problem = explain(error, model)
+    raise UserError(f"{file}: not a valid {what}: {problem}; remove it to redo")
 
 
 def explain(error: ValidationError, model: type[BaseModel], file: Path | str | None = None) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 Integers = npt.NDArray[np.integer[Any]]
-Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
 BLOCK_BYTES = 1 << 24

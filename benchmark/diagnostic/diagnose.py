@@ -14,7 +14,7 @@ from benchmark.api.cost import CostMeter
 from benchmark.diagnostic.cheap import text_predictors
 from benchmark.diagnostic.fine_tuning import Displaced, agreement, short_fine_tuning
 from benchmark.diagnostic.measures import held_out_curve, persistence
-from benchmark.diagnostic.pretrained import Checkpoint, initial_model, put_into
+from benchmark.diagnostic.pretrained import Checkpoint, put_into
 from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe
 from benchmark.diagnostic.records import (
     CheckpointRecord,
@@ -27,6 +27,7 @@ from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import Draw, Estimated, Observed, estimate, plain_draw
 from benchmark.models.influence import gradient
 from benchmark.models.losses import token_share
+from benchmark.training.start import initial_model
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData

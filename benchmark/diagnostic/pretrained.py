@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import find_method
-from benchmark.models.build import build_model
 from benchmark.models.checkpoint import (
     load_checkpoint,
     load_model_state,
@@ -30,6 +29,7 @@ from benchmark.models.checkpoint import (
 from benchmark.study.environment import code_digest
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.loop import DivergedError, Hooks, Trainer
+from benchmark.training.start import initial_model
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
@@ -51,17 +51,6 @@ class Checkpoint:
 
 class _EnoughError(Exception):
     """The last state that was asked for has been saved."""
-
-
-def initial_model(spec: RunSpec, data: PreparedData) -> nn.Module:
-    """The main model as every run of ``spec`` starts with it."""
-    return build_model(
-        spec.model,
-        vocabulary_size=data.vocabulary_size,
-        length=data.width,
-        tokenizer=data.tokenizer,
-        seed=spec.seed,
-    )
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
+from benchmark.core.config_file import load_json
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
@@ -132,9 +131,6 @@ def read_diagnosis(file: Path) -> DiagnosisRecord:
         UserError: there is none, or it is damaged.
     """
     try:
-        return DiagnosisRecord.model_validate_json(file.read_text(encoding="utf-8"))
+        return load_json(file, DiagnosisRecord, "diagnosis")
     except FileNotFoundError:
         raise UserError(f"{file}: no such file; `adaptbench diagnose` writes one") from None
-    except (ValidationError, UnicodeDecodeError) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(f"{file}: not a diagnosis: {problem}; remove it to redo") from error

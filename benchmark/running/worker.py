@@ -127,27 +127,16 @@ def _work(job: Job, events: _Events) -> int:
 
 
 def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
-    import torch
-
     from benchmark.methods.registry import method_of
-    from benchmark.models.build import build_model
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.parallel import LostProcessError, is_first, processes
     from benchmark.training.beginnings import SharedStage
     from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
+    from benchmark.training.start import initial_model, set_up_torch
 
     spec = job.spec
-    torch.set_num_threads(job.threads)
-    if job.device != "cpu" or job.threads > 1:
-        # A single CPU thread has one order of summation anyway, and this imports a compiler.
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    model = build_model(
-        spec.model,
-        vocabulary_size=data.vocabulary_size,
-        length=data.width,
-        tokenizer=data.tokenizer,
-        seed=spec.seed,
-    )
+    set_up_torch(job.device, job.threads)
+    model = initial_model(spec, data)
     initial_weights = weights_hash(model)
     environment = describe(job.device, job.threads, processes())
     folder = job.state_folder(data)

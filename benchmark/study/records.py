@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.core.config_file import load_json
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
@@ -22,8 +23,6 @@ from benchmark.study.study import RunSpec, Study
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 class Cost(Frozen):
@@ -150,13 +149,13 @@ def write_index(results: Path, study: Study) -> None:
 def read_record(results: Path, run_id: str) -> RunRecord | None:
     """The record of a run, or None if it has not ended yet."""
     file = run_folder(results, run_id) / "record.json"
-    return _read(file, RunRecord) if file.exists() else None
+    return load_json(file, RunRecord, "record") if file.exists() else None
 
 
 def read_summary(results: Path, run_id: str) -> RunSummary | None:
     """The summary of a run's record, or None if it has not ended yet."""
     file = run_folder(results, run_id) / "record.json"
-    return _read(file, RunSummary) if file.exists() else None
+    return load_json(file, RunSummary, "record") if file.exists() else None
 
 
 def read_index(results: Path) -> StudyIndex:
@@ -164,17 +163,7 @@ def read_index(results: Path) -> StudyIndex:
     file = results / "study.json"
     if not file.exists():
         raise UserError(f"{file}: no results here; run the study first: adaptbench run STUDY")
-    return _read(file, StudyIndex)
-
-
-def _read(file: Path, model: type[Parsed]) -> Parsed:
-    try:
-        return model.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[1] if isinstance(error, ValidationError) else str(error)
-        raise UserError(
-            f"{file}: not a valid {model.__name__}: {first}; remove it to redo"
-        ) from error
+    return load_json(file, StudyIndex, "study index")
 
 
 def load_records(results: Path) -> list[RunRecord]:
@@ -200,12 +189,8 @@ def study_frame(results: Path, records: Iterable[RunRecord] | None = None) -> pd
 
     rows = []
     for record in load_records(results) if records is None else records:
-        spec = record.spec
         shared = {
-            "model": spec.model_name,
-            "target": spec.target_name,
-            "method": spec.method.label,
-            "seed": spec.seed,
+            **_cell(record.spec),
             "status": record.status,
             "reason": record.reason,
             "run_id": record.run_id,
@@ -231,12 +216,16 @@ def metrics_frame(results: Path, records: Iterable[RunRecord] | None = None) -> 
 
     rows = []
     for record in load_records(results) if records is None else records:
-        spec = record.spec
-        shared = {
-            "model": spec.model_name,
-            "target": spec.target_name,
-            "method": spec.method.label,
-            "seed": spec.seed,
-        }
-        rows += [{**shared, **line} for line in load_metrics(results, record.run_id)]
+        lines = load_metrics(results, record.run_id)
+        rows += [{**_cell(record.spec), **line} for line in lines]
     return pd.DataFrame(rows)
+
+
+def _cell(spec: RunSpec) -> dict[str, str | int]:
+    """The columns that say which run of a study a row is of."""
+    return {
+        "model": spec.model_name,
+        "target": spec.target_name,
+        "method": spec.method.label,
+        "seed": spec.seed,
+    }

@@ -9,12 +9,13 @@ import pytest
 from torch import nn
 
 from benchmark.data import PreparedData, prepare
-from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, initial_model, put_into
+from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, put_into
 from benchmark.diagnostic.rule import NOT_FITTED, Fit, Fitted, Linear, Rule, load_rule
 from benchmark.diagnostic.settings import Settings
 from benchmark.methods.registry import resolve
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec, Study
+from benchmark.training.start import initial_model
 from tests.conftest import study_content, write_corpus
 
 STEPS = 120

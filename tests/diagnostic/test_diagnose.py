@@ -22,7 +22,7 @@ from benchmark.diagnostic.convergence import (
 )
 from benchmark.diagnostic.diagnose import Diagnosis, diagnose
 from benchmark.diagnostic.figure import diagnosis_figure
-from benchmark.diagnostic.pretrained import Checkpoint, initial_model
+from benchmark.diagnostic.pretrained import Checkpoint
 from benchmark.diagnostic.records import read_diagnosis, write_diagnosis
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import estimate
@@ -31,6 +31,7 @@ from benchmark.models.checkpoint import model_state
 from benchmark.models.config import ModelConfig
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec, embedded_studies, load_study
+from benchmark.training.start import initial_model
 from tests.diagnostic.conftest import with_fits, without_fits
 from tests.diagnostic.test_derivatives import ReverseOnly
 
@@ -101,7 +102,7 @@ def test_a_record_is_read_back_and_damage_is_said(diagnosis: Diagnosis, tmp_path
     assert file.name == "nano-harbour-s0.json"
     assert read_diagnosis(file) == diagnosis.record
     file.write_text(file.read_text()[:-30])
-    with pytest.raises(UserError, match=r"s0\.json: not a diagnosis.*remove it to redo"):
+    with pytest.raises(UserError, match=r"s0\.json: not a valid diagnosis.*remove it to redo"):
         read_diagnosis(file)
     with pytest.raises(UserError, match="no such file"):
         read_diagnosis(tmp_path / "other.json")

@@ -11,13 +11,7 @@ import torch
 
 from benchmark.core.errors import UserError
 from benchmark.data import PreparedData
-from benchmark.diagnostic.pretrained import (
-    Checkpoint,
-    Pretraining,
-    given,
-    initial_model,
-    put_into,
-)
+from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, given, put_into
 from benchmark.methods.registry import find_method
 from benchmark.models.checkpoint import save_checkpoint, weights_hash
 from benchmark.models.config import ModelConfig, TransformerConfig
@@ -25,6 +19,7 @@ from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.start import initial_model
 from tests.diagnostic.conftest import STEPS
 
 

@@ -15,7 +15,7 @@ from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage, stage_leaders
 from benchmark.training.loop import Hooks, Trainer
-from tests.runs import initial_model
+from benchmark.training.start import initial_model
 
 MakeSpec = Callable[..., RunSpec]
 

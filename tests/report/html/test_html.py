@@ -88,5 +88,5 @@ def test_a_broken_diagnosis_is_named(build: Build, text: str) -> None:
     results = build(targets=("awsdocs",), methods=("random",))
     (results / "diagnosis").mkdir()
     (results / "diagnosis" / "broken.json").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"broken\.json: not a diagnosis"):
+    with pytest.raises(UserError, match=r"broken\.json: not a valid diagnosis"):
         diagnosis_grids(results)
