@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from key_tables import Models, code, either, prose, table
+from key_tables import Models, code, docstrings_below, either, prose, table
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -25,6 +27,7 @@ from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.summary import MEASURES
 from benchmark.methods.registry import methods
+from benchmark.study import metrics
 from benchmark.study.records import RunRecord, StudyIndex
 from benchmark.study.study import Study
 from slurm.profile import Profile
@@ -32,7 +35,7 @@ from slurm.profile import Profile
 FOLDER = Path(__file__).parent / "reference"
 OWN = "baselines."
 HEAD = "<!-- Written by docs/generate_reference.py: change the code and run it, not this page. -->"
-LINE = {
+MEANINGS = {
     "stage": "`trained` or `fine_tuned`: while the method trains, or in the fine-tuning after it",
     "step": "updates of the main model so far, in this stage",
     "train_loss": "mean loss of the batches trained on since the line before, in nats",
@@ -43,15 +46,7 @@ LINE = {
     "examples": "rows trained on so far, those of auxiliary models included",
     "sampled_rows": "a sample of the generic rows trained on since the line before, by place in "
     "the corpus: see `benchmark/study/row_sample.py`",
-    "domain_share/NAME": "share of this provenance domain among the generic rows trained on since "
-    "the line before",
-    "domain_seen/NAME": "share of this domain's rows that have been trained on so far",
-}
-"""What every run measures."""
-FIGURES = {
     "classifier_loss": "logistic loss of the classifier at this step, in nats",
-    "domain_weight/NAME": "weight of this domain or cluster in the mixture that the main model "
-    "trains on",
     "empty_clusters": "clusters without a generic row",
     "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
     "was fine-tuned, in nats",
@@ -62,15 +57,11 @@ FIGURES = {
     "direction, by the weights that the network gives them",
     "outer_loss": "loss on the target batch that the weight network learns from, in nats a token; "
     "of dds after its virtual step",
-    "proxy_weight/NAME": "weight of this domain or cluster at the same share of the proxy's "
-    "training",
     "target_mass_in_empty_clusters": "share of the target's histogram that no generic row can fill",
     "updates_left_out": "updates of the weight network left out so far, as there was no norm to "
     "divide by",
-    "weights_entropy": "entropy of the weights of the big batch's rows, in nats; all alike: the "
-    "logarithm of their number",
 }
-"""What methods report besides, by `Baseline.observe`."""
+"""Of what lines of measurements hold, but for what `benchmark.study.metrics` describes."""
 
 
 def page(title: str, *blocks: str) -> str:
@@ -172,7 +163,12 @@ def records(models: Models) -> str:
 
 
 def _meanings(what: str, meanings: dict[str, str]) -> str:
-    return table([what, "meaning"], *([f"`{name}`", text] for name, text in meanings.items()))
+    rows = ([f"`{name}`", _sentence(text)] for name, text in meanings.items())
+    return table([what, "meaning"], *rows)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
 def own_methods() -> dict[str, type[Baseline]]:
@@ -180,7 +176,7 @@ def own_methods() -> dict[str, type[Baseline]]:
     return {name: m for name, m in methods().items() if m.__module__.startswith(OWN)}
 
 
-def metrics() -> str:
+def measurements() -> str:
     """The page of the measurements, by what a short run and each method's first step report."""
     reported: dict[str, list[str]] = {}
     torch.set_num_threads(1)
@@ -194,23 +190,28 @@ def metrics() -> str:
             method.batch(0)
             for key in dict.fromkeys(map(_name, method.observe(0))):
                 reported.setdefault(key, []).append(name)
-    _require_described("LINE", LINE, map(_name, run.progress.metrics[0]))
-    _require_described("FIGURES", FIGURES, reported)
-    rows = [[f"`{key}`", ", ".join(reported[key]), text] for key, text in FIGURES.items()]
+    line, figures = [_name(key) for key in run.progress.metrics[0]], sorted(reported)
+    meanings = _described({*line, *figures})
+    rows = [[f"`{key}`", ", ".join(reported[key]), meanings[key]] for key in figures]
     return page(
         "Measurements",
         "Each line of a run's `metrics.jsonl` is a JSON object: the measurements at one evaluated "
         "step. In the names of some, NAME is that of a domain or cluster.",
         "## Every run",
-        _meanings("key", LINE),
+        _meanings("key", {key: meanings[key] for key in line}),
         "## Figures that methods report",
         table(["key", "methods", "meaning"], *rows),
     )
 
 
-def _require_described(what: str, described: dict[str, str], reported: Iterable[str]) -> None:
-    if wrong := {*described} ^ {*reported}:
-        sys.exit(f"docs/generate_reference.py: {what}: described or reported, not both: {wrong}")
+def _described(keys: set[str]) -> dict[str, str]:
+    """The meaning of each key of a line of measurements; fails unless each has one."""
+    named = docstrings_below(inspect.getsource(metrics)).items()
+    constants = {re.sub("/$", "/NAME", getattr(metrics, name)): prose(text) for name, text in named}
+    meanings = constants | {key: _sentence(text) for key, text in MEANINGS.items()}
+    if wrong := keys ^ {*meanings}:
+        sys.exit(f"docs/generate_reference.py: MEANINGS: described or reported, not both: {wrong}")
+    return meanings
 
 
 def _name(key: str) -> str:
@@ -227,13 +228,11 @@ def method_page(models: Models) -> str:
 
 
 def _method(models: Models, method: type[Baseline]) -> str:
-    file = method.__module__.replace(".", "/") + ".py"
     rows = list(_hyperparameters(models, method.Hyperparameters, method.Hyperparameters, ""))
     head = ["hyper-parameter", "valid", "default", "tuned over", "meaning"]
-    source = f"Source, differences and costs: [{file}](../../{file})."
-    summary = f"{method.summary[0].upper()}{method.summary[1:]}."
+    source = f"Source, differences and costs: [{method.name}](../methods/{method.name}.md)."
     keys = table(head, *rows) if rows else "It has no hyper-parameters."
-    return "\n\n".join([f"## {method.name}", summary, source, keys])
+    return "\n\n".join([f"## {method.name}", _sentence(method.summary), source, keys])
 
 
 def _hyperparameters(
@@ -265,7 +264,7 @@ def main() -> None:
         "commands.md": commands(),
         "study.md": study(models),
         "records.md": records(models),
-        "metrics.md": metrics(),
+        "metrics.md": measurements(),
         "methods.md": method_page(models),
     }
     files = {FOLDER / name: text for name, text in pages.items()}

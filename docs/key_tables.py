@@ -141,16 +141,21 @@ def _reached(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _reached(argument)
 
 
-def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The string below each field, those of a subclass first."""
-    found: dict[str, str] = {}
-    for cls in model.__mro__:
-        if cls is BaseModel:
-            break
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-        body = typing.cast(ast.ClassDef, tree).body
-        for field, below in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
-                name = ast.unparse(field.target)
-                found.setdefault(name, ast.literal_eval(below.value))
+def docstrings_below(source: str) -> dict[str, str]:
+    """The string below each assignment of a module or class, by the name assigned to."""
+    body = ast.parse(textwrap.dedent(source)).body
+    if len(body) == 1 and isinstance(body[0], ast.ClassDef):
+        body = body[0].body
+    found = {}
+    for field, below in itertools.pairwise(body):
+        if isinstance(field, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr):
+            target = field.target if isinstance(field, ast.AnnAssign) else field.targets[0]
+            found[ast.unparse(target)] = ast.literal_eval(below.value)
     return found
+
+
+def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The string below each field, those of a subclass before those of its bases."""
+    own = model.__mro__[: model.__mro__.index(BaseModel)]
+    sources = [docstrings_below(inspect.getsource(cls)) for cls in reversed(own)]
+    return {name: text for found in sources for name, text in found.items()}
