@@ -25,7 +25,12 @@ class MixingHyperparameters(Hyperparameters):
     """Settings of mixing."""
 
     form: Literal["gradient", "data"] = "gradient"
+    """``gradient``: a generic and a target batch each step, so twice the compute; ``data``: one
+    batch of both.
+    """
+
     share: Annotated[float, Field(gt=0, lt=1), Choice((0.05, 0.1, 0.2, 0.5))] = 0.1
+    """Weight of the target's tokens in the loss."""
 
 
 class Mixing(Baseline):

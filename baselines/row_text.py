@@ -31,8 +31,15 @@ class NgramSettings(Frozen):
     """
 
     shortest: Size | None = None
+    """Shortest n-gram, in characters of byte rows or in tokens of others; give ``longest`` too.
+    None: 3 to 4 characters (1 to 3 in clusters), 1 to 2 tokens.
+    """
+
     longest: Size | None = None
+    """Longest n-gram, likewise."""
+
     buckets: Annotated[int, Field(ge=2, le=2**26)] = 2**16
+    """Number of hash buckets that n-grams are counted in."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:

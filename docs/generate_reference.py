@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from key_tables import Models, code, docstrings_below, either, prose, table
+from key_tables import Models, code, docstrings_below, either, prose, table, without_meaning
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -23,8 +23,10 @@ from benchmark.api.baseline import Baseline, Choice
 from benchmark.cli.app import COMMANDS, app, load_command
 from benchmark.contract.problem import Problem
 from benchmark.contract.trial import Trial
+from benchmark.data.prepare import DataReport
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.records import DiagnosisRecord
+from benchmark.diagnostic.rule import Rule
 from benchmark.diagnostic.summary import MEASURES
 from benchmark.methods.registry import methods
 from benchmark.study import metrics
@@ -153,8 +155,8 @@ def records(models: Models) -> str:
         "[study index](#study-index); for each run `runs/RUN/record.json`, a "
         "[run record](#run-record), and `runs/RUN/metrics.jsonl`, its [measurements](metrics.md); "
         "for each model, target and seed diagnosed `diagnosis/MODEL-TARGET-sSEED.json`, a "
-        "[diagnosis record](#diagnosis-record).",
-        *models.sections("records.md", [StudyIndex, RunRecord, DiagnosisRecord]),
+        "[diagnosis record](#diagnosis-record). `adaptbench rule fit` writes a [rule](#rule).",
+        *models.sections("records.md", [StudyIndex, RunRecord, DataReport, DiagnosisRecord, Rule]),
         "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
         _meanings("measure", MEASURES),
         "## Predictors without gradients\n\nIn `cheap` of a [diagnosis record](#diagnosis-record).",
@@ -258,7 +260,7 @@ def _space(space: Any) -> str:
 
 
 def main() -> None:
-    """Write the pages, or name those that are out of date."""
+    """Write the pages, or name those that are out of date, or the keys that nothing describes."""
     models = Models()
     pages = {
         "commands.md": commands(),
@@ -267,6 +269,14 @@ def main() -> None:
         "metrics.md": measurements(),
         "methods.md": method_page(models),
     }
+    undescribed = [
+        f"{name}: {key}" for name, text in pages.items() for key in without_meaning(text)
+    ]
+    if undescribed:
+        sys.exit(
+            "docs/generate_reference.py: keys without a meaning (say it in a string below the "
+            "field): " + "; ".join(undescribed)
+        )
     files = {FOLDER / name: text for name, text in pages.items()}
     stale = [f for f, text in files.items() if not f.exists() or f.read_text("utf-8") != text]
     if "--check" not in sys.argv[1:]:

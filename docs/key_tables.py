@@ -41,6 +41,16 @@ def either(choices: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def without_meaning(page: str) -> Iterator[str]:
+    """Section and name of each row of a page's tables whose last cell is empty."""
+    section = ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            section = line.removeprefix("## ")
+        elif line.startswith("| ") and line.endswith("|  |"):
+            yield f"{section}: {line.split(' | ')[0].removeprefix('| ')}"
+
+
 class Models:
     """Sections about validated models, each on the page that first comes to it."""
 

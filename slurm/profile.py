@@ -19,9 +19,9 @@ SHORTEST_DELAY = 5
 class Resources(Frozen):
     """What one run asks for; runs that ask for the same share job arrays.
 
-    ``cpus`` and ``gpus`` are those of each process, ``memory_gb`` is that of each node;
-    ``processes`` work on each of ``nodes`` nodes, data-parallel. ``minutes`` is the time limit of
-    a job, not of a run: a run that needs more is checkpointed and requeued.
+    ``cpus`` (cores, and threads) and ``gpus`` are those of each process, ``memory_gb`` is that of
+    each node; ``processes`` work on each of ``nodes`` nodes, data-parallel. ``minutes`` is the time
+    limit of a job, not of a run: a run that needs more is checkpointed and requeued.
     """
 
     cpus: Count = 1
@@ -38,15 +38,25 @@ class Resources(Frozen):
 
 
 class Override(Frozen):
-    """Other resources for the runs of some methods or models (labels, names)."""
+    """Other resources for some of the runs: those of these methods on these models.
+
+    Name at least one of either. None leaves a resource as it was; overrides apply in their order.
+    """
 
     methods: tuple[str, ...] = ()
+    """Labels of methods; empty: all."""
     models: tuple[str, ...] = ()
+    """Names of models; empty: all."""
     cpus: Count | None = None
+    """CPU cores, and threads, of each process."""
     memory_gb: Annotated[float, Field(gt=0)] | None = None
+    """Memory of each node, in GB."""
     minutes: Count | None = None
+    """Time limit of a job."""
     processes: Count | None = None
+    """Processes on each node."""
     nodes: Count | None = None
+    """Nodes of a run."""
 
     @model_validator(mode="after")
     def _names_something(self) -> Override:
@@ -73,12 +83,21 @@ class Profile(Frozen):
     """
 
     executor: Literal["slurm", "local", "debug"]
+    """``slurm``: a cluster; ``local``: this machine, in the background; ``debug``: the command
+    itself, one run after the other.
+    """
     device: Literal["cpu", "cuda"] = "cpu"
+    """Where runs train; ``cuda`` needs ``gpus`` 1 in ``resources``."""
     partition: str | None = None
+    """SLURM partition; None: the site's default."""
     account: str | None = None
+    """SLURM account that is charged; None: your default."""
     qos: str | None = None
+    """SLURM quality of service; None: the site's default."""
     resources: Resources = Resources()
+    """What a run asks for, unless an override says otherwise."""
     overrides: tuple[Override, ...] = ()
+    """Other resources for some of the runs."""
     array_parallelism: Annotated[int, Field(ge=0)] = 0
     max_array_size: Annotated[int, Field(ge=2)] = 1001
     signal_delay_seconds: Annotated[int, Field(ge=SHORTEST_DELAY)] = 90
@@ -86,6 +105,7 @@ class Profile(Frozen):
     max_restarts: Annotated[int, Field(ge=0)] = 2
     max_attempts: Count = 3
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """Seconds between heartbeats, at most a third of ``lost_after_seconds``."""
     lost_after_seconds: Annotated[float, Field(gt=0)] = 90.0
     setup: tuple[str, ...] = ()
     sbatch: dict[str, Any] = Field(default_factory=dict)

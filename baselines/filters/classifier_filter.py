@@ -33,6 +33,7 @@ class ClassifierFilterHyperparameters(StaticHyperparameters):
     """Settings of the static classifier filter."""
 
     ngrams: NgramSettings = NgramSettings()
+    """What the classifier counts."""
 
     generic_rows: Annotated[int, Field(ge=1)] = 10_000
     """Generic rows, at most, that the classifier is fitted on."""
@@ -40,6 +41,7 @@ class ClassifierFilterHyperparameters(StaticHyperparameters):
     inverse_regularisation: Annotated[
         float, Field(gt=0, allow_inf_nan=False), LogUniform(0.01, 10.0)
     ] = 1.0
+    """The larger, the weaker the L2 penalty on the classifier's weights."""
 
 
 class ClassifierFilter(StaticSelection):

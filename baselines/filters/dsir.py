@@ -36,6 +36,7 @@ class DsirHyperparameters(StaticHyperparameters):
     """Settings of DSIR."""
 
     buckets: Annotated[int, Field(ge=2, le=2**24)] = 10_000
+    """Number of hash buckets that words and pairs of words are counted in."""
 
     floor: Annotated[float, Field(gt=0, lt=1), LogUniform(1e-8, 1e-3)] = 1e-8
     """Added to each bucket's probability."""

@@ -53,6 +53,10 @@ class LessHyperparameters(StaticHyperparameters):
     """Share of the scored rows that is kept."""
 
     form: Literal["one_pass", "exact"] = "one_pass"
+    """``exact``: rank rows by the cosine of the target gradient and the row's Adam step, with one
+    gradient a row; ``one_pass``: by their inner product, the step made linear in the gradient, in
+    one forward-mode pass.
+    """
 
     warmup_steps: Annotated[int | None, Field(ge=1)] = None
     """Steps of the warm-up; None: a third of the run's steps, at least one."""

@@ -35,7 +35,7 @@ class DoremiTargetHyperparameters(DoremiHyperparameters):
     """Steps of fine-tuning on the target sample, as a share of the run's."""
 
     adaptation_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.05, 5.0)] = 0.5
-    """Peak learning rate of fine-tuning, over the main model's."""
+    """Peak learning rate of fine-tuning, in units of the main model's."""
 
 
 class DoremiTarget(Doremi):

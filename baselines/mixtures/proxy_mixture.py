@@ -35,7 +35,7 @@ class ProxyHyperparameters(Hyperparameters):
     """Steps of the proxy, as a share of the run's."""
 
     proxy_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.15, 15.0)] = 1.0
-    """Peak learning rate of proxy and reference, over the main model's."""
+    """Peak learning rate of proxy and reference, in units of the main model's."""
 
 
 class ProxyMixture(DomainMixture):

@@ -30,7 +30,7 @@ class ANOGRADHyperparameters(SelectorHyperparameters):
     """Settings of ANOGRAD."""
 
     hessian: Annotated[bool, Choice((True, False))] = False
-    """Whether ``g_w`` is measured by the target loss's Hessian, or by its length."""
+    """Measure the weighted generic gradient by the target loss's Hessian, not by its length."""
 
 
 class ANOGRAD(BilevelSelector):

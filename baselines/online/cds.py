@@ -45,7 +45,7 @@ class ContrastiveHyperparameters(DownsamplingHyperparameters):
     """Steps of fine-tuning the copy on the target sample, as a share of the run's."""
 
     adaptation_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.05, 5.0)] = 0.5
-    """Peak learning rate of fine-tuning the copy, over the main model's."""
+    """Peak learning rate of fine-tuning the copy, in units of the main model's."""
 
     def phase(self, step: int, steps: int) -> str:
         first = int(self.pretrain_share * steps)

@@ -30,7 +30,10 @@ class ClassifierHyperparameters(DownsamplingHyperparameters):
     for_checks = SMALL_NETWORK
 
     network: NetworkConfig = NetworkConfig()
+    """The network that scores rows."""
+
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
+    """Learning rate of Adam for the network."""
 
 
 class Classifier(Baseline):

@@ -27,7 +27,7 @@ class DDSHyperparameters(SelectorHyperparameters):
     """Settings of DDS."""
 
     look_ahead: Annotated[float, Field(ge=0, lt=10), Choice((0.0, 0.1))] = 0.1
-    """Rate of the virtual step; 0: the limit of the influences divided by it, so no scale."""
+    """Rate of the virtual step, and factor on the influences; 0: no step, and factor 1."""
 
 
 class DDS(BilevelSelector):

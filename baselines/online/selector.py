@@ -44,8 +44,13 @@ class SelectorHyperparameters(DownsamplingHyperparameters):
     for_checks = SMALL_NETWORK
 
     network: NetworkConfig = NetworkConfig()
+    """The network that weighs rows."""
+
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
+    """Learning rate of Adam for the network."""
+
     update_every: Annotated[int, Field(ge=1)] = 1
+    """Steps from one update of the network to the next."""
 
     def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
         return "draw" if step % self.update_every else "learn"

@@ -36,7 +36,7 @@ class SOBAHyperparameters(SelectorHyperparameters):
     """Settings of SOBA."""
 
     hessian: Annotated[bool, Choice((True, False))] = True
-    """Whether ``v`` is trained on ``H v + s``, or on ``s`` alone."""
+    """Train the auxiliary vector with the Hessian; ``false``: on the target gradient alone."""
 
 
 class SOBA(BilevelSelector):

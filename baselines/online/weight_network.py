@@ -25,10 +25,21 @@ class NetworkConfig(Frozen):
     """Kind and size of a weight network; the defaults are those of the published runs."""
 
     kind: Literal["convolution", "bag_of_ngrams"] = "convolution"
+    """``convolution``: a convolution over embedded tokens; ``bag_of_ngrams``: the mean embedding of
+    n-grams.
+    """
+
     embedding: Size = 128
+    """Dimension of the embeddings."""
+
     hidden: Size = 128
+    """Channels of the convolution, or hidden units behind the mean embedding."""
+
     span: Annotated[int, Field(ge=1, le=64)] = 7
+    """Tokens under the convolution's kernel, or the longest n-gram."""
+
     buckets: Size = 4096
+    """``bag_of_ngrams`` only: embeddings that n-grams of two tokens or more are hashed to."""
 
 
 SMALL_NETWORK = {"network": {"embedding": 8, "hidden": 8}}

@@ -33,6 +33,7 @@ class EmbeddedSource(Frozen):
     """
 
     embedded: str
+    """Name of the corpus; ``adaptbench list`` shows them all."""
     part: Literal["all", "train", "held_out"] = "all"
 
     @field_validator("embedded")
@@ -45,21 +46,27 @@ class EmbeddedSource(Frozen):
 
 
 class _FieldChoice(Frozen):
-    """Which fields of a record hold the text and the provenance domain.
-
-    ``domain_field`` may be dotted (``meta.pile_set_name``); ``domains`` keeps only documents of
-    these domains (all if empty).
-    """
+    """Which fields of a record hold the text and the provenance domain."""
 
     text_field: str = "text"
+    """Field of a record that holds its text; dotted if nested (``meta.body``)."""
     domain_field: str | None = None
+    """Field that holds the provenance domain, dotted likewise; None: the data set, the sub-folder
+    or the file gives its name.
+    """
     domains: tuple[str, ...] = ()
+    """Keep only records of these domains; empty: all."""
 
 
 class FilesSource(_FieldChoice):
-    """Local files, or folders searched recursively: see `benchmark.data.files` for formats."""
+    """Local files, or folders searched recursively.
+
+    ``.txt``: each paragraph is a document, without any fields; ``.jsonl``, ``.json``: one JSON
+    object a line; ``.parquet``, ``.arrow``: one row a document. The first three also as ``.gz``.
+    """
 
     files: tuple[Path, ...] = Field(min_length=1)
+    """One path or several, relative to where the command runs."""
 
     @field_validator("files", mode="before")
     @classmethod
@@ -71,20 +78,30 @@ class HubSource(_FieldChoice):
     """A data set as ``datasets.load_dataset`` takes it, streamed unless told otherwise."""
 
     dataset: str
+    """Hub id, a local folder, or a format such as ``json`` for ``data_files``."""
     name: str | None = None
+    """Its configuration, such as ``en``; None: the default one."""
     split: str = "train"
+    """Which of its splits is read."""
     revision: str | None = None
+    """Commit, tag or branch on the hub; None: the newest."""
     data_files: tuple[str, ...] | None = None
+    """Files to read of it; None: those that it declares."""
     streaming: bool = True
+    """Read it as a stream; ``false``: download it whole first."""
     max_documents: PositiveInt | None = None
+    """First records to take, counted before ``domains`` are picked; None: all."""
 
 
 class NoiseSource(Frozen):
-    """Made-up text without any structure: see `benchmark.data.noise`."""
+    """Made-up text without any structure."""
 
     noise: Literal["letters"]
+    """``letters``: words of uniformly random letters."""
     documents: PositiveInt
+    """Number of documents, of 60 words each."""
     seed: int = 0
+    """Seed of the letters."""
 
 
 def _expand_name(value: Any) -> Any:
@@ -130,11 +147,13 @@ SingleSource = Annotated[
 class MixturePart(Frozen):
     """One domain of a mixture.
 
-    ``megabytes`` of UTF-8 text are taken: of an embedded corpus a uniform sample of its documents
-    of about that size, of any other source (whose size nobody knows) the first documents.
+    ``megabytes`` of UTF-8 text are taken (None: all): of an embedded corpus a uniform sample of
+    its documents of about that size, of any other source (whose size nobody knows) the first
+    documents.
     """
 
     source: SingleSource
+    """Where its text comes from."""
     megabytes: PositiveFloat | None = None
 
 
@@ -142,6 +161,7 @@ class MixtureSource(Frozen):
     """Several sources one after the other; the name of a part is its provenance domain."""
 
     mixture: dict[str, MixturePart] = Field(min_length=1)
+    """The parts by name, in the order in which they are read."""
 
 
 def _expand_mixture(value: Any) -> Any:
@@ -189,7 +209,9 @@ class DataConfig(Frozen):
     """
 
     generic: Source = Field(default_factory=builtin_generic)
+    """The corpus that methods choose rows from."""
     tokenizer: str = Field(default="bytes", min_length=1)
+    """``bytes``, or the name or folder of a Hugging Face tokeniser."""
     width: int = Field(default=128, ge=2)
     examples: Literal["first", "chunks"] = "chunks"
     min_tokens: PositiveInt = 16
@@ -209,19 +231,24 @@ class TargetConfig(Frozen):
     """The target domain and the rows of its train, valid and test samples."""
 
     source: Source
+    """Where text of the domain comes from."""
     train: PositiveInt = 2000
+    """Rows that methods and fine-tuning learn from."""
     valid: PositiveInt = 500
+    """Rows that early stopping and tuning go by."""
     test: PositiveInt = 1000
+    """Rows that a model is scored on, once after each stage."""
 
 
 class Planting(Frozen):
     """Text hidden in the generic corpus: ``share`` of the whole, as a domain called ``planted``.
 
     A controlled target plants text of its own distribution, so that what selection can find is
-    known.
+    known. The generic corpus must be a mixture whose parts all have ``megabytes``.
     """
 
     source: SingleSource
+    """The text to hide."""
     share: float = Field(gt=0, lt=1)
 
 

@@ -28,23 +28,33 @@ SPLITS = (GENERIC, GENERIC_VALID, "target_train", "target_valid", "target_test")
 
 
 class DataReport(Frozen):
-    """What `prepare` did; counts are of rows unless named otherwise.
+    """How sources became splits; counts are of rows unless named otherwise.
 
+    The splits are ``generic`` and ``generic_valid``, ``target_train``, ``target_valid`` and
+    ``target_test``.
     ``domain_rows`` counts the generic training rows of each provenance domain.
     ``duplicates_removed`` maps a split to the rows left out of it, by the split that holds the
     same row. A row repeated within its own split counts under that split's own name.
     """
 
     sources: dict[str, str]
+    """The sources of ``generic`` and ``target``, in words."""
     stores: dict[str, str]
+    """The folders of their rows, inside ``rows`` of the cache."""
     tokenizer: str
+    """What made tokens of the text: ``bytes``, or a tokeniser's name or folder."""
     vocabulary_size: int
+    """Number of different tokens, padding included."""
     width: int
+    """Tokens a row."""
     rows: dict[str, int]
+    """Rows of each split."""
     domain_rows: dict[str, int]
     documents: dict[str, int]
+    """Documents that each split has rows of."""
     duplicates_removed: dict[str, dict[str, int]]
     fingerprints: dict[str, str]
+    """Digest of the rows of each split."""
 
 
 @dataclass(frozen=True)

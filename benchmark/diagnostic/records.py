@@ -18,8 +18,11 @@ class Estimate(Frozen):
     """A value and its 95% bounds under resampling of target batches; None: undefined."""
 
     value: float | None
+    """From all target batches."""
     low: float | None
+    """Lower 95% bound."""
     high: float | None
+    """Upper 95% bound."""
 
     @classmethod
     def of(cls, value: float, low: float, high: float) -> Estimate:
@@ -35,6 +38,7 @@ class Answer(Frozen):
     """
 
     text: str
+    """The question, put as the statement whose probability is asked."""
     probability: Estimate | None
     gain: Estimate | None = None
 
@@ -45,18 +49,21 @@ class Verdict(Frozen):
     status: str
     fitted_on: str | None
     answers: dict[str, Answer]
+    """The answers, by the names of the rule's questions."""
     sentence: str
+    """Which of four measures are clearly above zero, in words."""
 
 
 class CheckpointRecord(Frozen):
     """One checkpoint: ``step`` of pretraining (None for a given file), SHA-256 of its ``weights``.
 
-    ``measures`` by the names of `summary.MEASURES`; ``curve``: held-out alignment of the best 1, 2,
-    ... generic rows; ``generic``, ``target``: alignment of each generic row and, with the batches
-    that do not hold it, of each target row; ``gradients``: how the rows' gradients were computed.
+    ``measures``: by name; ``curve``: held-out alignment of the best 1, 2, ... generic rows;
+    ``generic``, ``target``: alignment of each generic row and, with the batches that do not hold
+    it, of each target row; ``gradients``: how the rows' gradients were computed.
     """
 
     label: str
+    """Share of the training steps, or the name of the given file."""
     step: int | None
     weights: str
     measures: dict[str, Estimate]
@@ -82,29 +89,43 @@ class DiagnosisCost(Frozen):
 class DiagnosisRecord(Frozen):
     """One diagnosis: what was asked, what was seen, what follows, at what cost, made where.
 
-    ``persistence`` ``[C][C]``: rank correlations between checkpoints; ``displacement``: how the
-    agreement with fine-tuning was computed; ``sample``: rows of the target's
-    train sample; ``cheap``: predictors by the names of `cheap.CHEAP`, for comparison.
+    ``persistence``: rank correlations between checkpoints, a row for each; ``displacement``: how
+    the agreement with fine-tuning was computed; ``sample``: rows of the target's train sample;
+    ``cheap``: predictors without gradients by name, for comparison.
     """
 
     schema_version: Literal[1] = 1
+    """Version of this format."""
     study: str
+    """Name of the study."""
     model: str
+    """Name of the model in the study."""
     target: str
+    """Name of the target in the study."""
     seed: int
+    """Seed of the pretraining and of the diagnosis' own draws."""
     protocol: str
+    """As in the records of the runs that the diagnosis is about."""
     data: str
+    """The data's ``fingerprint``, as in the records of those runs."""
     sample: int
     downsampling: float
+    """Generic rows offered at a step for each that is trained on."""
     settings: Settings
+    """What the diagnosis was made with."""
     checkpoints: tuple[CheckpointRecord, ...]
+    """What was seen at each checkpoint, oldest first."""
     persistence: tuple[tuple[float | None, ...], ...]
     displacement: Mode
     cheap: dict[str, float]
     notes: tuple[str, ...]
+    """What a reader must know of how the numbers came about; often empty."""
     verdict: Verdict
+    """What follows from the last checkpoint."""
     cost: DiagnosisCost
+    """What the diagnosis cost."""
     environment: Environment
+    """Where and with what it was made."""
 
     @property
     def stem(self) -> str:

@@ -28,7 +28,9 @@ class Linear(Frozen):
     """``intercept + sum of weight * measure``."""
 
     intercept: float
+    """Value where every measure is 0."""
     weights: dict[str, float]
+    """Weight of each measure or predictor without gradients, by its name."""
 
     @field_validator("weights")
     @classmethod
@@ -52,17 +54,24 @@ class Fit(Frozen):
 
 
 class Question(Frozen):
-    """Something to be told the probability of."""
+    """A question that a rule answers."""
 
     text: str
+    """The question, put as the statement whose probability is asked."""
     fit: Fit | None
+    """How the answer follows from measures; None: not fitted."""
 
 
 class Fitted(Frozen):
-    """What a rule was fitted on: the targets of a study, diagnosed with ``settings`` at ``at``."""
+    """What a rule was fitted on: the targets of a study, diagnosed with ``settings``.
+
+    ``at``: labels of the checkpoints.
+    """
 
     study: str
+    """Name of the study."""
     targets: tuple[str, ...]
+    """Names of the targets."""
     settings: Settings
     at: tuple[str, ...]
 
@@ -76,8 +85,11 @@ class Rule(Frozen):
     """The content of a rule file."""
 
     status: Literal["provisional: not fitted", "fitted"]
+    """Whether its questions have fits."""
     fitted_on: Fitted | None
+    """What it was fitted on; None: not fitted."""
     questions: dict[str, Question]
+    """The questions, by names that answers go by."""
 
     @model_validator(mode="after")
     def _says_what_it_is(self) -> Rule:

@@ -23,7 +23,7 @@ AFFORDABLE = 0.05
 
 
 class Settings(Frozen):
-    """Sizes of a diagnosis; the defaults cost under 5% of a run of the embedded studies.
+    """Sizes of a diagnosis; the defaults cost under 5% of a run of the study ``mini``.
 
     ``probe_rows`` generic rows; ``batches`` disjoint batches of ``batch_rows`` rows of the target
     sample; a fine-tuning of ``fine_tuning_steps`` on ``fine_tuning_rows`` rows each; ``splits`` of
@@ -36,6 +36,10 @@ class Settings(Frozen):
     fine_tuning_steps: Count = defaults.FINE_TUNING_STEPS
     fine_tuning_rows: Count = defaults.FINE_TUNING_ROWS
     normalisation: Normalisation = "cosine"
+    """``cosine``: alignments are cosines of gradients; ``reference``: a row's gradient is not
+    divided by its norm but weighted by the row's share of tokens, as in the public code of arXiv
+    2311.11973.
+    """
     splits: Count = 50
     resamples: Count = 200
 

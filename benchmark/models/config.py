@@ -16,10 +16,15 @@ class TransformerConfig(Frozen):
     """Size of the paper's decoder-only transformer."""
 
     layers: Positive
+    """Blocks of self-attention and a two-layer network."""
     width: Positive
+    """Dimension of a token's embedding: even, and a multiple of ``heads``."""
     heads: Positive
+    """Attention heads of each layer."""
     hidden: Positive
+    """Hidden units of each layer's two-layer network."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of activations that are set to 0 in training, at random."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> TransformerConfig:
@@ -40,9 +45,10 @@ PRESETS = {
 class ModelConfig(Frozen):
     """One main model of a study: exactly one of the four ways of naming it.
 
-    ``preset``: a size of the paper's transformer; ``transformer``: that architecture at any
-    size; ``huggingface``: a causal-LM checkpoint by hub id or local folder;
-    ``huggingface_config``: the same architectures from scratch (``model_type`` and its options).
+    ``preset``: a size of the paper's transformer (``mini``, ``small``, ``paper``);
+    ``transformer``: that architecture at any size; ``huggingface``: a causal language model by hub
+    id or local folder, with its weights; ``huggingface_config``: such a model from scratch
+    (``model_type`` and its options).
     """
 
     preset: str | None = None

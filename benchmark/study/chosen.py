@@ -22,14 +22,21 @@ class ChosenValues(Frozen):
     """
 
     label: str
+    """Label of the method in the study."""
     model: str
+    """Name of the model in the study."""
     target: str
+    """Name of the target in the study."""
     trial: Count
+    """Number of the trial chosen; 0: the method as the study has it."""
     valid_loss: Annotated[float, Field(allow_inf_nan=False)]
+    """Its loss on the target's valid rows, in nats a token."""
     distinct_trials: Count
     failed_trials: Count
+    """How many of ``distinct_trials`` failed."""
     tuning_flops: Amount
     hyperparameters: dict[str, Any]
+    """All the method's hyper-parameters in that trial."""
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -49,12 +56,17 @@ class Chosen(Frozen):
     """
 
     study: str
+    """Name of the study that was tuned."""
     rule: str
+    """How a trial was chosen, in words."""
     stage: Stage
+    """The stage after which valid losses were compared."""
     trials: Annotated[int, Field(gt=0)]
+    """Trials allowed to each method on each model and target."""
     draw_seed: Count
     training_seed: Count
     chosen: Annotated[tuple[ChosenValues, ...], Field(min_length=1)]
+    """One entry for each method on each model and target."""
 
     @field_validator("chosen")
     @classmethod

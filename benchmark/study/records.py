@@ -45,45 +45,75 @@ class StageResult(Frozen):
     """Losses at the step that a stage's rule chose, in nats a token, and the bill so far."""
 
     stage: Stage
+    """``trained``: after the method's training; ``fine_tuned``: after the fine-tuning."""
     step: int
+    """The step chosen, counted within the stage."""
     rule: str
+    """How it was chosen, in words."""
     valid_loss: float
+    """Loss on the target's valid rows."""
     test_loss: float
+    """Loss on the target's test rows."""
     generic_loss: float
+    """Loss on held-out generic rows, which measures forgetting."""
     cost: Cost
+    """Bill of the run up to the end of the stage."""
 
 
 class Environment(Frozen):
     """Where and with what a run was made."""
 
     versions: dict[str, str]
+    """Versions of Python, adaptbench and the packages it computes with."""
     commit: str
+    """Git commit of the code, or its release where it lies in no repository."""
     dirty: bool
+    """Whether the code differed from that commit."""
     host: str
+    """Name of the machine."""
     processor: str
+    """Model of its CPU."""
     device: str
+    """``cpu`` or ``cuda``: where the model was trained."""
     threads: int
+    """CPU threads of each process."""
     processes: int = 1
+    """Processes that made the run together."""
 
 
 class RunRecord(Frozen):
     """One run: what was asked, what came out, at what cost, made where."""
 
     schema_version: Literal[1] = 1
+    """Version of this format."""
     run_id: str
+    """Name of the run's folder: model, target, label, seed and the start of ``key``."""
     key: str
+    """Content hash of ``spec``: the same key means the same result."""
     protocol: str
+    """Content hash of all that must be equal for runs to be compared."""
     spec: RunSpec
+    """What was asked."""
     status: Literal["done", "failed"]
+    """``done``; or ``failed``: a loss was not finite, or the method raised an error."""
     reason: str = ""
+    """Why it failed, else empty."""
     failed_at_step: int | None = None
+    """Step at which it failed, counted within the stage; None: it did not fail."""
     data: dict[str, Any]
+    """``fingerprint``, a digest of the rows of all splits, and the keys of a data report."""
     parameters: int
+    """Number of the main model's parameters."""
     initial_weights: str
+    """SHA-256 of the main model's parameters before training."""
     stages: tuple[StageResult, ...]
+    """Results of the stages that it finished, in order."""
     environment: Environment
+    """Where and with what it was made."""
     started: str
+    """When its process started, in UTC; of a run that was resumed, the last one."""
     finished: str
+    """When it ended, in UTC."""
 
 
 class _Ignoring(BaseModel):
@@ -120,7 +150,9 @@ class StudyIndex(Frozen):
     """The study as it was last run, and the ids of its runs in order."""
 
     study: Study
+    """The study, every hyper-parameter written out."""
     runs: tuple[str, ...]
+    """Names of the runs' folders."""
 
 
 def run_folder(results: Path, run_id: str) -> Path:

@@ -39,11 +39,14 @@ class TrainingConfig(Frozen):
     """
 
     steps: Count
+    """Updates of the main model."""
     batch: Count = 32
     big_batch: Count = 1024
     rate: Rate = 2e-3
+    """Peak learning rate, reached after ``warmup`` steps."""
     warmup: Count = 100
     evaluate_every: Count = 100
+    """Steps between evaluations, which also save a checkpoint."""
 
     def rows_scored(self, hyperparameters: Mapping[str, Any]) -> int:
         """Generic rows that a step looks at: ``downsampling`` batches, or all that are offered."""
@@ -59,9 +62,13 @@ class FineTuningConfig(Frozen):
     """
 
     steps: Count
+    """Updates at most, on batches of ``training.batch`` rows."""
     rate: Rate = 1e-3
+    """Learning rate after the warm-up."""
     warmup: Count = 10
+    """Steps in which the rate rises to ``rate``."""
     evaluate_every: Count = 25
+    """Steps between evaluations on valid."""
     patience: Count = 3
 
 
@@ -69,8 +76,11 @@ class MethodEntry(Frozen):
     """A method in a study, with the hyper-parameters that differ from its defaults."""
 
     method: str
+    """Name of a method, or a ``.py`` file that holds one."""
     label: Name = ""
+    """Name in tables and folders; empty: that of the method, or of its file."""
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    """Values by name; what is not given keeps the method's default."""
     code: str = ""
     """Digest of the method's file, for a method that is one; filled in when a study is run."""
 
@@ -90,6 +100,7 @@ class StudyTarget(TargetConfig):
     """A target of a study, and what is planted in the generic corpus that it is met with."""
 
     planted: Planting | None = None
+    """Text to hide in the generic corpus of this target's runs; None: none."""
 
     @property
     def alone(self) -> TargetConfig:
@@ -106,14 +117,23 @@ class RunSpec(Frozen):
     """All that determines one run's result."""
 
     data: DataConfig
+    """The study's data as the target meets it, what is planted included."""
     model_name: Name
+    """What the study calls the model."""
     model: ModelConfig
+    """Which main model is trained."""
     target_name: Name
+    """What the study calls the target."""
     target: TargetConfig
+    """Source and sizes of the target sample."""
     method: MethodEntry
+    """The method, every hyper-parameter written out."""
     seed: Annotated[int, Field(ge=0)]
+    """Decides fresh weights, the order of rows and all draws, but not the splits."""
     training: TrainingConfig
+    """The study's budget and optimiser."""
     fine_tuning: FineTuningConfig
+    """The study's fine-tuning."""
 
     @property
     def key(self) -> str:
@@ -137,14 +157,23 @@ class Study(Frozen):
     """A study file."""
 
     study: Name
+    """Name of the study and of its folder of results."""
     description: str = ""
+    """What the study is about, for readers of its tables."""
     data: DataConfig
+    """The generic corpus and how text becomes rows, for all runs."""
     models: dict[Name, ModelConfig] = Field(min_length=1)
+    """The main models, by names of your choice."""
     targets: dict[Name, StudyTarget] = Field(min_length=1)
+    """The targets, by names of your choice."""
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    """The methods to compare, each with a label of its own."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    """Each method is run with each of them, on each model and target."""
     training: TrainingConfig
+    """Budget and optimiser of all runs."""
     fine_tuning: FineTuningConfig
+    """The stage after training, the same for all runs."""
     tuned: Path | Chosen | None = None
     """Chosen hyper-parameters that replace those of the methods: a file, or its content."""
 
