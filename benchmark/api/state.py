@@ -32,8 +32,10 @@ def state_of(method: Baseline) -> dict[str, Any]:
     return {name: _kept(value) for name, value in found.items() if value is not None}
 
 
-def restore(method: Baseline, state: Mapping[str, Any]) -> None:
+def restore(method: Baseline, state: Mapping[str, Any], at: str = "") -> None:
     """Go on exactly where :func:`state_of` was taken; what it left out stays as it is.
+
+    ``at`` says where the state is from, for an error.
 
     Raises:
         UserError: the state holds what the method does not declare.
@@ -41,9 +43,9 @@ def restore(method: Baseline, state: Mapping[str, Any]) -> None:
     unknown = sorted(state.keys() - set(method.state))
     if unknown:
         raise UserError(
-            f"{method.name}: the checkpoint holds {', '.join(unknown)}, which the method does not "
-            f"declare in its state ({', '.join(method.state) or 'nothing'}): it is from another "
-            "version of the method; remove it"
+            f"{at}{method.name}: the checkpoint holds {', '.join(unknown)}, which the method does "
+            f"not declare in its state ({', '.join(method.state) or 'nothing'}): it is from another "
+            "version of the method; remove the file"
         )
     for name, kept in state.items():
         setattr(method, name, _restored(getattr(method, name), kept))

@@ -285,7 +285,7 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         load_model_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        restore(self.method, state["method"])
+        restore(self.method, state["method"], at=f"{file}: ")
         self.meter.load_state_dict(state["meter"])
         self.domains.load_state_dict(state["domains"])
 
