@@ -43,9 +43,9 @@ def restore(method: Baseline, state: Mapping[str, Any], at: str = "") -> None:
     unknown = sorted(state.keys() - set(method.state))
     if unknown:
         raise UserError(
-            f"{at}{method.name}: the checkpoint holds {', '.join(unknown)}, which the method does "
-            f"not declare in its state ({', '.join(method.state) or 'nothing'}): it is from another "
-            "version of the method; remove the file"
+            f"{at}{method.name}: the checkpoint holds {', '.join(unknown)}, which is not in the "
+            f"method's state ({', '.join(method.state) or 'nothing'}): it is from another version "
+            "of the method; remove the file"
         )
     for name, kept in state.items():
         setattr(method, name, _restored(getattr(method, name), kept))

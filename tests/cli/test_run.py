@@ -184,7 +184,7 @@ def test_changed_data_and_damaged_records_are_not_mixed_in(
     record.write_text(record.read_text()[:-40])
     damaged = adaptbench("table", file)
     assert damaged.returncode == 2
-    assert "record.json: not a valid RunRecord" in damaged.stderr
+    assert "record.json: not a valid record" in damaged.stderr
 
 
 def test_full_disk_loses_nothing(

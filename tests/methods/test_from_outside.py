@@ -11,9 +11,12 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from benchmark.methods import registry
 from benchmark.report.figures.style import RC, method_styles
 from benchmark.report.figures.write import FIGURES
 from benchmark.report.results.inputs import load_results
+from benchmark.running.trials import trial_study
+from benchmark.study.study import Study
 from tests.conftest import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
@@ -88,11 +91,10 @@ def test_methods_from_outside_are_in_every_output(
     outside: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
     listed: list[Any] = ["pretraining", INSTALLED, f"./{FILE}.py"]
-    content = content | {"methods": listed, "seeds": [0, 1]}
+    content = content | {"methods": listed}
     study = write_study(content)
     assert INSTALLED in output_of(outside, "list")
-    assert "FAILED" not in output_of(outside, "check", INSTALLED)
-    printed = output_of(outside, "run", study)
+    printed = output_of(outside, "run", study, "--jobs", "2")
     assert all(name in printed for name in METHODS)
 
     results = outside.folder / "results" / "tiny"
@@ -114,6 +116,19 @@ def test_methods_from_outside_are_in_every_output(
         if name not in {"overlap", "selection"}:
             assert drawn_in_colour <= colours(figure), name
 
-    output_of(outside, "tune", study, "--trials", "2")
-    chosen = (outside.folder / "results" / "tiny.tune" / "chosen.yaml").read_text()
-    assert chosen.count("offered") >= 2 * len(content["targets"])
+
+def test_search_spaces_from_outside_are_searched(
+    outside: CommandLine, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(outside.folder / "site"))
+    monkeypatch.chdir(outside.folder)
+    registry.methods.cache_clear()
+    try:
+        listed = [INSTALLED, f"./{FILE}.py"]
+        plan = trial_study(Study.model_validate(content | {"methods": listed}), 3, 0)
+    finally:
+        registry.methods.cache_clear()
+    tried: dict[str, set[int]] = {}
+    for entry in plan.methods:
+        tried.setdefault(entry.method, set()).add(entry.hyperparameters["offered"])
+    assert tried == {name: {1, 2, 4} for name in listed}

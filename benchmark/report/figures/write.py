@@ -69,7 +69,8 @@ def make_pictures(
     workers = min(len(asked), cpu_count())
     shares = [asked[start::workers] for start in range(workers)]
     # Forked workers end with this process; those of joblib's own backend would outlive a kill.
-    parallel = Parallel(n_jobs=workers, backend="multiprocessing", timeout=SECONDS_TO_DRAW)
+    patience = SECONDS_TO_DRAW if workers > 1 else None
+    parallel = Parallel(n_jobs=workers, backend="multiprocessing", timeout=patience)
     made = parallel(delayed(_make)(results, tuple(formats), share) for share in shares)
     by_name = {name: drawn for share in made for name, drawn in share.items()}
     by_name = {name: by_name[name] for name in asked}
