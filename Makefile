@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: setup bench test test-slow test-slurm test-wheel lint types imports docs check-docs same-bits
+.PHONY: setup bench test test-slow test-slurm test-examples test-wheel lint types imports docs check-docs same-bits
 
 setup: $(READY)
 
@@ -26,6 +26,9 @@ test-slow: $(READY)
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
 		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
+
+test-examples: $(READY)
+	$(BIN)/python -m pytest -m slow tests/examples
 
 # The built wheel, in an environment of its own.
 test-wheel: $(READY)

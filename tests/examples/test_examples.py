@@ -71,6 +71,7 @@ def test_the_readme_has_a_line_for_each_example() -> None:
     assert sorted(LINES) == sorted(own)
 
 
+@pytest.mark.slow
 def test_own_text(repository: Repository) -> None:
     (printed,) = repository.call("own_text")
     assert repository.statuses("own_text") == dict.fromkeys(
@@ -80,6 +81,7 @@ def test_own_text(repository: Repository) -> None:
     assert (repository.folder / "results" / "own_text" / "figures" / "final.png").exists()
 
 
+@pytest.mark.slow
 def test_own_method(repository: Repository) -> None:
     checked, printed = repository.call("own_method")
     assert "FAILED" not in checked
@@ -93,6 +95,7 @@ def test_own_method(repository: Repository) -> None:
             assert figures["agreement/chosen"] > figures["agreement/offered"]
 
 
+@pytest.mark.slow
 def test_the_state_of_the_own_method_is_needed(repository: Repository) -> None:
     """The comment in the file says what the check finds without the declaration."""
     file = repository.folder / "examples" / "own_method" / "agreeing_rows.py"
@@ -105,6 +108,7 @@ def test_the_state_of_the_own_method_is_needed(repository: Repository) -> None:
     assert "resume" in failed
 
 
+@pytest.mark.slow
 def test_custom_source(repository: Repository) -> None:
     wrote, shown, _ = repository.call("custom_source")
     assert wrote.startswith("600 documents")
