@@ -17,7 +17,11 @@ from benchmark.core.errors import UserError, one_line, unknown
 from benchmark.models.config import ModelConfig
 from benchmark.models.losses import cross_entropy
 from benchmark.models.probe import probe
-from benchmark.models.vocabulary import require_own_tokenizer, start_symbol
+from benchmark.models.vocabulary import (
+    require_bytes_known,
+    require_own_tokenizer,
+    start_symbol,
+)
 
 
 class HuggingFaceModel(nn.Module):
@@ -25,7 +29,8 @@ class HuggingFaceModel(nn.Module):
 
     Row tokens are ``id + id_offset``: 1 for rows of a Hugging Face tokeniser (0 is kept for
     padding), 0 for byte rows, whose padding doubles as the start symbol. ``central_differences``
-    names the functions of `benchmark.models.influence` that are not exact on this model.
+    names the functions of `benchmark.models.influence` that are not exact on this model,
+    ``without_hessian`` that it has no Hessian product (both as `benchmark.models.probe` finds).
     """
 
     def __init__(self, model: Any, id_offset: int, start_id: int) -> None:
@@ -34,6 +39,7 @@ class HuggingFaceModel(nn.Module):
         self.id_offset = id_offset
         self.start_id = start_id
         self.central_differences: tuple[str, ...] = ()
+        self.without_hessian = False
         self._has_experts = model._can_set_experts_implementation()
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -70,6 +76,7 @@ def build_huggingface(
     if config.huggingface is not None:
         require_own_tokenizer(config.huggingface, tokenizer)
         model = _loaded(config.huggingface)
+        require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
         start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
     else:
         options = config.huggingface_config or {}
@@ -82,7 +89,7 @@ def build_huggingface(
         if isinstance(module, nn.Embedding):
             module.padding_idx = None
     made = HuggingFaceModel(model, id_offset, start)
-    made.central_differences = probe(made, name, vocabulary_size, length)
+    made.central_differences, made.without_hessian = probe(made, name, vocabulary_size, length)
     return made
 
 

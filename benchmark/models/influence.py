@@ -24,14 +24,17 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from benchmark.core.errors import UserError
 from benchmark.models.differences import GRADIENT_STEP, LOSS_STEP, Direction, central_difference
 from benchmark.models.losses import per_example_loss, token_counts
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
 
 __all__ = [
     "Direction",
+    "approximated",
     "dot",
     "gradient",
+    "hessian_by_differences",
     "hessian_product",
     "influence",
     "influence_by_differences",
@@ -95,20 +98,39 @@ def hessian_product(
     """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``: the gradient's derivative along ``u``.
 
     Forward mode over one backward pass. ``rows`` ``[n, T]``, ``weights`` ``[n]``.
+
+    Raises:
+        UserError: the model has no forward mode, and kinks that central differences step over.
     """
-    point = parameters_of(model)
+    if getattr(model, "without_hessian", False):
+        raise UserError(
+            "the model has no Hessian product, which this method needs: its operations have no "
+            "forward mode over a backward pass, and central differences of its gradients do not "
+            "settle; choose another model, or a method without Hessian products"
+        )
     if "hessian_product" in approximated(model):
-
-        def gradient_at(at: Direction) -> dict[str, Tensor]:
-            return gradient(model, rows, weights, at)[1]
-
-        return central_difference(gradient_at, point, direction, GRADIENT_STEP)
+        return hessian_by_differences(model, rows, weights, direction)
     rows, weights = own_rows(rows), own_weights(weights)
-    point = {name: value.requires_grad_() for name, value in point.items()}
+    point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
     with _forward_mode(model):
         loss = weights @ per_example_loss(_Functional(model, _duals(point, direction)), rows)
         tangents = [_tangent(value) for value in _gradients(loss, point)]
     return dict(zip(point, sum_over_processes(tangents), strict=True))
+
+
+def hessian_by_differences(
+    model: nn.Module,
+    rows: Tensor,
+    weights: Tensor,
+    direction: Direction,
+    step: float = GRADIENT_STEP,
+) -> dict[str, Tensor]:
+    """:func:`hessian_product` of a model that has no forward mode: not exact."""
+
+    def gradient_at(at: Direction) -> dict[str, Tensor]:
+        return gradient(model, rows, weights, at)[1]
+
+    return central_difference(gradient_at, parameters_of(model), direction, step)
 
 
 @torch.no_grad()

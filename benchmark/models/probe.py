@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError, one_line
+from benchmark.models.differences import GRADIENT_STEP
 from benchmark.models.influence import (
     dot,
     gradient,
+    hessian_by_differences,
     hessian_product,
     influence,
     influence_by_differences,
@@ -25,7 +27,7 @@ from benchmark.models.losses import per_example_loss
 
 T = TypeVar("T")
 
-LONGEST = 24
+LONGEST = 16
 """Tokens of a row of the probe; where positions are looked up, one pass has a row of full width."""
 
 EXACT = 1e-3
@@ -38,8 +40,12 @@ LEAK = 1e-5
 """What later tokens may do to an earlier loss, relative to what they do to later ones: rounding."""
 
 
-def probe(model: nn.Module, name: str, vocabulary_size: int, length: int) -> tuple[str, ...]:
+def probe(
+    model: nn.Module, name: str, vocabulary_size: int, length: int
+) -> tuple[tuple[str, ...], bool]:
     """The functions of `benchmark.models.influence` that need central differences on ``model``.
+
+    And whether not even these give a Hessian product.
 
     Token 0 is padding, the others are below ``vocabulary_size``; rows are ``length`` tokens wide.
 
@@ -138,7 +144,7 @@ def _pull_of_later_tokens(model: nn.Module, row: Tensor, half: int) -> float:
     )
 
 
-def _not_exact(model: nn.Module, name: str, rows: Tensor) -> tuple[str, ...]:
+def _not_exact(model: nn.Module, name: str, rows: Tensor) -> tuple[tuple[str, ...], bool]:
     weights = torch.full((len(rows),), 1 / len(rows))
     _, u = _tried(name, lambda: gradient(model, rows, weights))
     one = torch.ones(1)
@@ -153,9 +159,17 @@ def _not_exact(model: nn.Module, name: str, rows: Tensor) -> tuple[str, ...]:
                 "gradient, so that methods would select by wrong numbers: give another model"
             )
         found.append("influence")
-    if not _has_hessian(model, rows, weights, u):
-        found.append("hessian_product")
-    return tuple(found)
+    if _has_hessian(model, rows, weights, u):
+        return tuple(found), False
+    found.append("hessian_product")
+    # Steps across the kinks of piecewise linear models add up to another curvature.
+    usual, *others = (
+        hessian_by_differences(model, rows, weights, u, GRADIENT_STEP * share)
+        for share in (1, 0.1, 3)
+    )
+    gaps = [{key: usual[key] - other[key] for key in usual} for other in others]
+    most = APPROXIMATE**2 * dot(usual, usual)
+    return tuple(found), not all(bool(dot(gap, gap) <= most) for gap in gaps)
 
 
 def _has_hessian(model: nn.Module, rows: Tensor, weights: Tensor, u: dict[str, Tensor]) -> bool:

@@ -16,6 +16,9 @@ _FILES = (
     "vocab.txt",
 )
 
+MOST_BYTE_TOKENS = 512
+"""Tokens of a model of bytes: 256, a few special ones, and what rounds them up."""
+
 
 def start_symbol(name: str, tokenizer: str, *of_model: Any) -> int:
     """The token id that every row starts behind: 0 for bytes, whose texts never hold it.
@@ -58,6 +61,19 @@ def require_own_tokenizer(checkpoint: str, tokenizer: str) -> None:
         f"model {checkpoint!r} comes with a tokenizer of its own, whose token ids are not those of "
         f"data.tokenizer {tokenizer!r}: set data.tokenizer to {checkpoint!r}"
     )
+
+
+def require_bytes_known(checkpoint: str, tokenizer: str, known: int) -> None:
+    """Refuse byte rows for a checkpoint of ``known`` tokens that cannot be bytes.
+
+    Raises:
+        UserError: there are far more than 256 and some special ones.
+    """
+    if tokenizer == "bytes" and known > MOST_BYTE_TOKENS:
+        raise UserError(
+            f"model {checkpoint!r} knows {known} tokens, which are not bytes: set data.tokenizer "
+            "to the tokenizer that it was trained with"
+        )
 
 
 def _same_place(a: str, b: str) -> bool:
