@@ -27,3 +27,9 @@ def unknown(kind: str, value: object, choices: Iterable[str], *, at: str = "") -
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return UserError(f"{at}unknown {kind} {value!r}{hint}; valid: {', '.join(names)}")
+
+
+def one_line(error: BaseException, longest: int = 240) -> str:
+    """What another library's exception says, on one line of at most ``longest`` characters."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= longest else said[: longest - 3] + "..."

@@ -19,7 +19,7 @@ from benchmark.data.config import AnySource, DataConfig
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document
-from benchmark.data.tokenizers import Tokenizer, load_tokenizer, tokenizer_fingerprint
+from benchmark.data.tokenizers import BYTES, Tokenizer, load_tokenizer, tokenizer_fingerprint
 
 FORMAT_VERSION = 1
 ROWS_A_SECTION = 64
@@ -121,6 +121,9 @@ def _store_key(source: AnySource, settings: DataConfig, cache: Path) -> str:
         "examples": settings.examples,
         "min_tokens": settings.min_tokens,
     }
+    if settings.tokenizer != BYTES:
+        # Rows of tokenizers whose ids have gaps were once stored too narrow.
+        identity["vocabulary"] = "to the largest id"
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -143,6 +146,7 @@ def _write_store(
         for batch in _batches(documents):
             encoded = tokenizer.encode_batch([document.text for document in batch])
             for document, tokens in zip(batch, encoded, strict=True):
+                _require_below(tokens, tokenizer)
                 rows = cut_rows(tokens, settings.width, settings.examples, settings.min_tokens)
                 n = len(rows)
                 if n == 0:
@@ -174,6 +178,15 @@ def _write_store(
         content_hash=hashlib.sha256(json.dumps([hashes, list(domains)]).encode()).hexdigest(),
     )
     (folder / "meta.json").write_text(meta.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _require_below(tokens: Integers, tokenizer: Tokenizer) -> None:
+    """A larger token would wrap to another one in the array of rows."""
+    if len(tokens) and not 0 < tokens.min() <= tokens.max() < tokenizer.vocabulary_size:
+        raise UserError(
+            f"tokenizer: {tokenizer.name!r} makes tokens outside of its own vocabulary of "
+            f"{tokenizer.vocabulary_size - 1}: mend its files or give another"
+        )
 
 
 def cut_rows(tokens: Integers, width: int, examples: str, min_tokens: int) -> Integers:

@@ -54,7 +54,12 @@ class HuggingFaceTokenizer:
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         self.name = name
-        self.vocabulary_size = len(tokenizer) + 1
+        # Ids may have gaps, so that the number of tokens says nothing of the largest.
+        self.vocabulary_size = max(tokenizer.get_vocab().values(), default=-1) + 2
+        if self.vocabulary_size == 1:
+            raise UserError(
+                f"tokenizer: {name!r} has no token; give the folder of one that was trained"
+            )
         self._tokenizer = tokenizer
 
     def encode_batch(self, texts: Sequence[str]) -> list[npt.NDArray[np.integer[Any]]]:

@@ -19,10 +19,11 @@ def build_model(
     is the name that the rows were made with.
 
     Raises:
-        UserError: a checkpoint that cannot be read or whose vocabulary does not fit the rows.
+        UserError: a checkpoint that cannot be read or whose vocabulary does not fit the rows; a
+            model that is not ours and fails its probe.
     """
     generator = torch.Generator().manual_seed(seed)
-    if config.huggingface or config.huggingface_config:
+    if config.huggingface is not None or config.huggingface_config is not None:
         return build_huggingface(config, vocabulary_size, length, tokenizer, seed)
     size = config.transformer or PRESETS[str(config.preset)]
     model = Transformer(size, vocabulary_size, length)

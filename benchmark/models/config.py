@@ -62,4 +62,8 @@ class ModelConfig(Frozen):
             raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
         if self.preset is not None and self.preset not in PRESETS:
             raise ValueError(str(unknown("preset", self.preset, PRESETS)))
+        if self.huggingface_config is not None and "model_type" not in self.huggingface_config:
+            raise ValueError(
+                "huggingface_config needs a model_type, such as gpt2 or llama, beside its options"
+            )
         return self

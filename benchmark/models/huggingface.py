@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line, unknown
 from benchmark.models.config import ModelConfig
 from benchmark.models.losses import cross_entropy
+from benchmark.models.probe import probe
+from benchmark.models.vocabulary import (
+    require_bytes_known,
+    require_own_tokenizer,
+    start_symbol,
+)
 
 
 class HuggingFaceModel(nn.Module):
     """A Hugging Face causal language model seen as a map from rows to token losses.
 
     Row tokens are ``id + id_offset``: 1 for rows of a Hugging Face tokeniser (0 is kept for
-    padding), 0 for byte rows, whose padding doubles as the start symbol.
+    padding), 0 for byte rows, whose padding doubles as the start symbol. ``central_differences``
+    names the functions of `benchmark.models.influence` that are not exact on this model,
+    ``without_hessian`` that it has no Hessian product (both as `benchmark.models.probe` finds).
     """
 
     def __init__(self, model: Any, id_offset: int, start_id: int) -> None:
@@ -24,12 +38,28 @@ class HuggingFaceModel(nn.Module):
         self.model = model
         self.id_offset = id_offset
         self.start_id = start_id
+        self.central_differences: tuple[str, ...] = ()
+        self.without_hessian = False
+        self._has_experts = model._can_set_experts_implementation()
 
     def forward(self, rows: Tensor) -> Tensor:
         labels = (rows - self.id_offset).clamp(min=0)
         inputs = torch.cat([torch.full_like(labels[:, :1], self.start_id), labels[:, :-1]], 1)
         logits = self.model(input_ids=inputs, use_cache=False).logits
         return cross_entropy(logits, labels, rows > 0)
+
+    @contextmanager
+    def differentiable(self) -> Iterator[None]:
+        """Inside, experts are computed one by one: grouped products have no forward mode."""
+        if not self._has_experts:
+            yield
+            return
+        usual = self.model.get_experts_implementation()
+        self.model.set_experts_implementation("eager")
+        try:
+            yield
+        finally:
+            self.model.set_experts_implementation(usual)
 
 
 def build_huggingface(
@@ -40,41 +70,159 @@ def build_huggingface(
     Raises:
         UserError: as of `benchmark.models.build.build_model`.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     id_offset = 0 if tokenizer == "bytes" else 1
     ids = vocabulary_size - id_offset
-    try:
-        if config.huggingface is not None:
-            # Never a pickle: only safetensors weights are accepted.
-            model = AutoModelForCausalLM.from_pretrained(config.huggingface, use_safetensors=True)
-        else:
-            options = {"vocab_size": ids, **(config.huggingface_config or {})}
-            with torch.random.fork_rng():
-                torch.manual_seed(seed)
-                model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**options))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        name = config.huggingface or config.huggingface_config
-        problem = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"model {name!r} could not be loaded: {problem}; give a hub id, a folder with "
-            "config.json and model.safetensors, or a valid huggingface_config with model_type"
-        ) from error
-    _check_fits(model.config, ids, length, tokenizer, config)
-    start = model.config.bos_token_id if id_offset else 0
+    name = name_of(config)
+    if config.huggingface is not None:
+        require_own_tokenizer(config.huggingface, tokenizer)
+        model = _loaded(config.huggingface)
+        require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
+        start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
+    else:
+        options = config.huggingface_config or {}
+        model = _drawn(options, ids, seed)
+        start = start_symbol(name, tokenizer, options.get("bos_token_id"))
+    _check_fits(model, name, ids, length, tokenizer, start)
+    # Rows are padded by the harness: a padding token of the model's own would only mask gradients.
     model.config.pad_token_id = None
-    return HuggingFaceModel(model, id_offset, start or 0)
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            module.padding_idx = None
+    made = HuggingFaceModel(model, id_offset, start)
+    made.central_differences, made.without_hessian = probe(made, name, vocabulary_size, length)
+    return made
 
 
-def _check_fits(settings: Any, ids: int, length: int, tokenizer: str, config: ModelConfig) -> None:
-    if settings.vocab_size < ids:
-        raise UserError(
-            f"model {config.huggingface or 'huggingface_config'!r} knows {settings.vocab_size} "
-            f"tokens but tokenizer {tokenizer!r} makes {ids}: set data.tokenizer to the model's own"
+def name_of(config: ModelConfig) -> str:
+    """The model as a message names it."""
+    if config.huggingface is not None:
+        return f"model {config.huggingface!r}"
+    return f"huggingface_config of model_type {(config.huggingface_config or {})['model_type']!r}"
+
+
+def _loaded(name: str) -> Any:
+    """The model of a checkpoint, every weight of it from there, in the default precision."""
+    from transformers import AutoModelForCausalLM
+
+    with _refusing(
+        f"model {name!r}", "give a hub id or a folder with config.json and model.safetensors"
+    ):
+        # Never a pickle and never code of others: only safetensors weights are accepted.
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.get_default_dtype(),
+            output_loading_info=True,
         )
-    longest = getattr(settings, "max_position_embeddings", None)
-    if longest is not None and longest < length:
+        model, report = loaded
+    if fresh := sorted(report["missing_keys"]):
         raise UserError(
-            f"data.width {length} is longer than the {longest} positions of model "
-            f"{config.huggingface or 'huggingface_config'!r}: use a width of {longest} or less"
+            f"model {name!r}: the checkpoint lacks {_some(fresh)}, which would be drawn at "
+            "random: give a checkpoint that was saved with its language-modelling head "
+            f"(saved by {type(model).__name__}.save_pretrained)"
         )
+    if lost := _left_out(report["unexpected_keys"], model):
+        raise UserError(
+            f"model {name!r}: its weights {_some(lost)} have no place in the model that its "
+            "config.json describes: give the config.json that the checkpoint was saved with"
+        )
+    return model
+
+
+def _left_out(unexpected: Iterable[str], model: nn.Module) -> list[str]:
+    """Weights of layers that the model has, or has fewer of, that are not its own.
+
+    Other weights without a place, such as the head of another task, change nothing.
+    """
+    own = {_layers_alike(key.rpartition(".")[0]) for key, _ in model.named_parameters()}
+    prefix = f"{getattr(model, 'base_model_prefix', '')}."
+    return sorted(
+        key
+        for key in unexpected
+        if {_layers_alike(each.rpartition(".")[0]) for each in (key, prefix + key)} & own
+    )
+
+
+def _layers_alike(name: str) -> str:
+    return re.sub(r"\d+", "N", name)
+
+
+def _drawn(options: Mapping[str, Any], ids: int, seed: int) -> Any:
+    """A model from scratch, in the default precision."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KINDS
+
+    kind = str(options.get("model_type"))
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        raise UserError(
+            f"huggingface_config: model_type: {kind!r} is no causal language model of "
+            f"transformers{f' (did you mean {near[0]!r}?)' if near else ''}; valid: its "
+            f"{len(KINDS)} types, such as gpt2, llama, mamba or qwen2"
+        )
+    with _refusing(f"huggingface_config of model_type {kind!r}", "correct its options"):
+        usual = AutoConfig.for_model(kind)
+        # The row of a padding token would start as zeros; a given one is taken as it is.
+        unpadded = {"pad_token_id": None} if hasattr(usual, "pad_token_id") else {}
+        given = {key: value for key, value in options.items() if key != "model_type"}
+        settings = AutoConfig.for_model(kind, **{"vocab_size": ids, **unpadded, **given})
+    with (
+        _refusing(f"huggingface_config of model_type {kind!r}", "correct its options"),
+        torch.random.fork_rng(),
+    ):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(settings, dtype=torch.get_default_dtype())
+    _require_known(given, usual, model, kind)
+    return model
+
+
+def _require_known(given: Collection[str], usual: Any, model: Any, kind: str) -> None:
+    """Refuse options that the configuration has kept without knowing them."""
+    known = {*usual.to_dict(), *type(usual).attribute_map}
+    for key in given:
+        kept = key in vars(model.config) and key not in known and not hasattr(usual, key)
+        if kept and not _mentions(model, key):
+            choices = [name for name in known if not name.startswith("_")]
+            raise unknown("option", key, choices, at=f"huggingface_config of {kind!r}: ")
+
+
+def _mentions(model: Any, key: str) -> bool:
+    """Whether the model's own code asks its configuration for ``key``, as some do for more."""
+    code = inspect.getsource(sys.modules[type(model).__module__])
+    return re.search(rf"config\.{re.escape(key)}\b|config, \"{re.escape(key)}\"", code) is not None
+
+
+def _check_fits(model: Any, name: str, ids: int, length: int, tokenizer: str, start: int) -> None:
+    known = len(model.get_input_embeddings().weight)
+    if known < ids:
+        raise UserError(
+            f"{name} knows {known} tokens but tokenizer {tokenizer!r} makes {ids}: "
+            "set data.tokenizer to the model's own"
+        )
+    if not 0 <= start < known:
+        raise UserError(
+            f"{name}: its start symbol, bos_token_id {start}, is none of its {known} tokens: "
+            f"set bos_token_id to one of 0 to {known - 1}"
+        )
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and 0 < longest < length:
+        raise UserError(
+            f"data.width {length} is longer than the {longest} positions of {name}: "
+            f"use a width of {longest} or less"
+        )
+
+
+@contextmanager
+def _refusing(name: str, advice: str) -> Iterator[None]:
+    """Whatever a library says of a model that cannot be made, in one line."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            raise
+        raise UserError(f"{name} could not be loaded: {one_line(error)}; {advice}") from error
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -4,24 +4,43 @@ With ``l_i`` the loss of example i, ``g_i`` its gradient and ``u`` a direction i
 :func:`influence` returns ``<g_i, u>`` for all i in one forward-mode pass. No function here builds
 a graph of a gradient: there is no double backward. Processes that work together share the rows
 out, and each gets the whole result.
+
+A model of which the operations have no forward mode names, in ``central_differences``, the
+functions here that take two passes at parameters to either side instead, and are not exact
+(`benchmark.models.probe` finds out which).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
-from benchmark.models.losses import per_example_loss
+from benchmark.core.errors import UserError
+from benchmark.models.differences import GRADIENT_STEP, LOSS_STEP, Direction, central_difference
+from benchmark.models.losses import per_example_loss, token_counts
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
 
-Direction = Mapping[str, Tensor]
-"""A vector in parameter space: one tensor for each named parameter of the main model."""
+__all__ = [
+    "Direction",
+    "approximated",
+    "dot",
+    "gradient",
+    "hessian_by_differences",
+    "hessian_product",
+    "influence",
+    "influence_by_differences",
+    "parameters_of",
+    "step_along",
+]
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
@@ -53,7 +72,7 @@ def gradient(
     rows, weights = own_rows(rows), own_weights(weights)
     with _without_dropout(model):
         loss = weights @ per_example_loss(_Functional(model, point), rows)
-        gradients = torch.autograd.grad(loss, list(point.values()))
+        gradients = _gradients(loss, point)
     total, *sums = sum_over_processes([loss.detach(), *gradients])
     return total, dict(zip(point, sums, strict=True))
 
@@ -63,11 +82,11 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
 
     Exact, in one forward-mode pass: the loss's derivative along ``direction``. ``[n, T] -> [n]``.
     """
+    if "influence" in approximated(model):
+        return influence_by_differences(model, rows, direction)
     count = len(rows)
     rows = own_rows(rows)
-    # Among torch's attention kernels, only the math one has a forward mode.
-    exact = sdpa_kernel(SDPBackend.MATH)
-    with torch.no_grad(), _without_dropout(model), exact, forward_ad.dual_level():
+    with torch.no_grad(), _forward_mode(model):
         losses = per_example_loss(_Functional(model, _duals(parameters_of(model), direction)), rows)
         tangent: Tensor = forward_ad.unpack_dual(losses).tangent
     return gather_rows(tangent, count)
@@ -79,15 +98,64 @@ def hessian_product(
     """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``: the gradient's derivative along ``u``.
 
     Forward mode over one backward pass. ``rows`` ``[n, T]``, ``weights`` ``[n]``.
+
+    Raises:
+        UserError: the model has no forward mode, and kinks that central differences step over.
     """
+    if getattr(model, "without_hessian", False):
+        raise UserError(
+            "the model has no Hessian product, which this method needs: its operations have no "
+            "forward mode over a backward pass, and central differences of its gradients do not "
+            "settle; choose another model, or a method without Hessian products"
+        )
+    if "hessian_product" in approximated(model):
+        return hessian_by_differences(model, rows, weights, direction)
     rows, weights = own_rows(rows), own_weights(weights)
     point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
-    exact = sdpa_kernel(SDPBackend.MATH)
-    with _without_dropout(model), exact, forward_ad.dual_level():
+    with _forward_mode(model):
         loss = weights @ per_example_loss(_Functional(model, _duals(point, direction)), rows)
-        gradients = torch.autograd.grad(loss, list(point.values()))
-        tangents = [forward_ad.unpack_dual(value).tangent.detach() for value in gradients]
+        tangents = [_tangent(value) for value in _gradients(loss, point)]
     return dict(zip(point, sum_over_processes(tangents), strict=True))
+
+
+def hessian_by_differences(
+    model: nn.Module,
+    rows: Tensor,
+    weights: Tensor,
+    direction: Direction,
+    step: float = GRADIENT_STEP,
+) -> dict[str, Tensor]:
+    """:func:`hessian_product` of a model that has no forward mode: not exact."""
+
+    def gradient_at(at: Direction) -> dict[str, Tensor]:
+        return gradient(model, rows, weights, at)[1]
+
+    return central_difference(gradient_at, parameters_of(model), direction, step)
+
+
+@torch.no_grad()
+def influence_by_differences(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
+    """:func:`influence` of a model that has no forward mode: ``[n, T] -> [n]``, not exact.
+
+    ``(l_i(theta + h u) - l_i(theta - h u)) / 2h``, without dropout.
+    """
+    count = len(rows)
+    rows = own_rows(rows)
+
+    def losses_at(at: Direction) -> Tensor:
+        # Added up in float64, so that little is lost in the difference.
+        losses: Tensor = _Functional(model, at)(rows).sum(1, dtype=torch.float64)
+        return losses / token_counts(rows).clamp(min=1)
+
+    with _without_dropout(model):
+        found = central_difference(losses_at, parameters_of(model), direction, LOSS_STEP)
+    return gather_rows(found.to(torch.get_default_dtype()), count)
+
+
+def approximated(model: nn.Module) -> tuple[str, ...]:
+    """The functions here that go by central differences on this model."""
+    named: tuple[str, ...] = getattr(model, "central_differences", ())
+    return named
 
 
 class _Functional(nn.Module):
@@ -103,8 +171,42 @@ class _Functional(nn.Module):
         return losses
 
 
+def _gradients(loss: Tensor, point: Direction) -> tuple[Tensor, ...]:
+    # Not every architecture uses all that it has.
+    return torch.autograd.grad(
+        loss, list(point.values()), allow_unused=True, materialize_grads=True
+    )
+
+
+def _tangent(dual: Tensor) -> Tensor:
+    tangent = forward_ad.unpack_dual(dual).tangent
+    return torch.zeros_like(dual) if tangent is None else tangent.detach()
+
+
 def _duals(point: Direction, direction: Direction) -> dict[str, Tensor]:
     return {name: forward_ad.make_dual(value, direction[name]) for name, value in point.items()}
+
+
+@contextmanager
+def _forward_mode(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is computed by operations that have a forward mode, without dropout."""
+    # A model may have others of its own. Among torch's attention kernels, only the math one has.
+    own: Callable[[], Any] = getattr(model, "differentiable", nullcontext)
+    exact = sdpa_kernel(SDPBackend.MATH)
+    with own(), _without_dropout(model), exact, _Decomposed(), forward_ad.dual_level():
+        yield
+
+
+class _Decomposed(TorchFunctionMode):
+    """SiLU from parts whose backward pass has a forward mode; its own has none."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        del types
+        if func is F.silu:
+            return args[0] * torch.sigmoid(args[0])
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

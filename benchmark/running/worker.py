@@ -129,6 +129,7 @@ def _work(job: Job, events: _Events) -> int:
 def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
     from benchmark.methods.registry import method_of
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
+    from benchmark.models.influence import approximated
     from benchmark.models.parallel import LostProcessError, is_first, processes
     from benchmark.training.beginnings import SharedStage
     from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
@@ -181,6 +182,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         parameters=sum(p.numel() for p in model.parameters()),
         initial_weights=initial_weights,
         environment=environment,
+        central_differences=approximated(model),
         started=started,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **outcome,

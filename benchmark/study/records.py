@@ -12,7 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from benchmark.core.config_file import load_json
 from benchmark.core.errors import UserError
@@ -114,6 +120,16 @@ class RunRecord(Frozen):
     """When its process started, in UTC; of a run that was resumed, the last one."""
     finished: str
     """When it ended, in UTC."""
+    central_differences: tuple[str, ...] = ()
+    """Derivatives that this model gives by central differences, ``influence`` or
+    ``hessian_product``; those not named, and all of a record that says nothing, are exact."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = dump(self)
+        if not self.central_differences:
+            content.pop("central_differences", None)
+        return content
 
 
 class _Ignoring(BaseModel):

@@ -81,3 +81,24 @@ def test_heavy_libraries_are_imported_only_when_used() -> None:
     code = f"import sys, benchmark.data; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_ids_with_gaps_are_stored_whole(
+    tmp_path: Path, cache: Path, write_jsonl: WriteJsonl
+) -> None:
+    """The largest id, not the number of tokens, says how wide a row's numbers must be."""
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    vocabulary = {"[UNK]": 0} | {word: 256 + i for i, word in enumerate(WORDS)}
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=model, unk_token="[UNK]")
+    fast.save_pretrained(tmp_path / "gaps")
+    settings = DataConfig(tokenizer=str(tmp_path / "gaps"), width=8, min_tokens=4)
+    store = build_rows(parse_source(write_jsonl("a.jsonl", sentences(5))), settings, cache)
+    tokenizer = load_tokenizer(str(tmp_path / "gaps"))
+    assert tokenizer.vocabulary_size == store.meta.vocabulary_size == 256 + len(WORDS) + 1
+    words = tokenizer.decode(store.tokens[0]).split()
+    assert len(words) == 8
+    assert set(words) <= {*WORDS, "[UNK]"}
+    assert set(words) & set(WORDS)

@@ -8,10 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.diagnostic.directional import along, central_difference
+from benchmark.diagnostic.directional import along
 from benchmark.diagnostic.gradients import row_gradients
 from benchmark.models.config import PRESETS
-from benchmark.models.influence import gradient, influence, parameters_of, step_along
+from benchmark.models.influence import (
+    gradient,
+    influence,
+    influence_by_differences,
+    parameters_of,
+    step_along,
+)
 from benchmark.models.losses import token_share
 from benchmark.models.transformer import Transformer
 
@@ -78,7 +84,7 @@ def test_central_differences_err_by_about_a_thousandth(
     zero = {name: torch.zeros_like(value) for name, value in direction.items()}
     scaled = step_along(zero, direction, length)
     exact = influence(mini, rows, scaled)
-    error = (central_difference(mini, rows, scaled) - exact).norm() / exact.norm()
+    error = (influence_by_differences(mini, rows, scaled) - exact).norm() / exact.norm()
     assert 0 < error < 2e-3
 
 
@@ -96,7 +102,7 @@ def test_without_forward_mode_it_falls_back_and_says_so(
 
 def test_a_direction_of_length_zero(mini: Transformer, rows: Tensor) -> None:
     zero = {name: torch.zeros_like(value) for name, value in mini.named_parameters()}
-    assert not central_difference(mini, rows, zero).any()
+    assert not influence_by_differences(mini, rows, zero).any()
 
 
 def test_without_vmap_rows_are_taken_one_by_one(mini: Transformer, rows: Tensor) -> None:
@@ -113,6 +119,6 @@ def test_dropout_is_off_and_the_mode_is_kept(mini: Transformer, rows: Tensor) ->
     assert noisy.training
     here = parameters_of(noisy)
     torch.testing.assert_close(
-        central_difference(noisy, rows, here), central_difference(mini, rows, here)
+        influence_by_differences(noisy, rows, here), influence_by_differences(mini, rows, here)
     )
     assert noisy.training
