@@ -58,7 +58,7 @@ def content_digest(path: Path, cache: Path) -> str:
 def content_digests(paths: Sequence[Path], cache: Path) -> list[str]:
     """Digest of each file's bytes; one file of the cache remembers those of the whole list."""
     stamps = [_stamp(path) for path in paths]
-    names = b"\n".join(os.fsencode(path.absolute()) for path in paths)
+    names = b"\n".join([os.fsencode(Path.cwd()), *(os.fsencode(path) for path in paths)])
     memory = cache / "digests" / hashlib.sha256(names).hexdigest()
     known = _remembered(memory)
     digests = {stamp: known[stamp] for stamp in stamps if stamp in known}

@@ -49,7 +49,13 @@ def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
         raise
     except Exception as error:  # what a loader may raise is any library's, and none is listed
         place = f"cannot be read after row {rows}" if rows else "cannot be loaded"
-        raise UserError(f"{where}: {place}: {_causes(error)}") from error
+        raise UserError(f"{where}: {place}: {_causes(error)}{_advice(source)}") from error
+
+
+def _advice(source: HubSource) -> str:
+    """Another way to what is on this machine already."""
+    local = Path(source.dataset).exists() or any(Path(f).exists() for f in source.data_files or ())
+    return "; `files:` reads local files, and only the fields that are asked for" if local else ""
 
 
 def _load(source: HubSource) -> Any:

@@ -29,7 +29,7 @@ _SHARD_MARKS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # Spark: part-00000-tid-8-UUID-1-c000.snappy
-        rf"(?<=\d)(-tid-\d+)?-{_HEXADECIMAL_ID}(-\d+)?([-_.]c\d+)?(\.[a-z0-9]+)?$",
+        rf"(?<=\d)(-tid-\d+)?-{_HEXADECIMAL_ID}(-\d+)*([-_.]c\d+)?(\.[a-z0-9]+)?$",
         r"(?<=\d)[-_.](?=[0-9a-f]*\d)[0-9a-f]{16,64}$",  # the hub: train-00000-of-00003-HASH
         r"[-_.]?\d+([-_.]of[-_.]\d+)?$",
     )
@@ -85,17 +85,27 @@ def shown(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def compression(path: Path) -> str:
+def compression(path: Path | str) -> str:
     """The ending that says how a file is compressed; empty if it is not."""
-    suffix = path.suffix.lower()
-    return suffix if suffix in COMPRESSIONS else ""
+    return _name_and_endings(path)[2]
 
 
-def kind_of(path: Path) -> str:
+def kind_of(path: Path | str) -> str:
     """The ending that says what a file holds, in lower case; empty if it is none that is read."""
-    packed = compression(path)
-    kind = Path(path.name[: len(path.name) - len(packed)]).suffix.lower()
-    return kind if kind in (*TEXT, *JSON, *(COLUMNS if not packed else ())) else ""
+    return _name_and_endings(path)[1]
+
+
+def _name_and_endings(path: Path | str) -> tuple[str, str, str]:
+    """Name without endings, ending of the kind, ending of the compression."""
+    # Strings, since a folder may hold a hundred thousand files and paths are slow.
+    whole = os.path.basename(path)  # noqa: PTH119
+    stem, ending = os.path.splitext(whole)  # noqa: PTH122
+    packed = ending.lower() if ending.lower() in COMPRESSIONS else ""
+    if packed:
+        stem, ending = os.path.splitext(stem)  # noqa: PTH122
+    kind = ending.lower()
+    known = kind in TEXT or kind in JSON or (kind in COLUMNS and not packed)
+    return (stem, kind, packed) if known else (whole, "", packed)
 
 
 def endings() -> str:
@@ -170,7 +180,7 @@ def _reason_to_leave_out(entry: os.DirEntry[str], saved: set[str] | None) -> str
         return "link that leads nowhere" if entry.is_symlink() else "not a regular file"
     if entry.name in _METADATA or (saved is not None and entry.name == "state.json"):
         return "metadata of a data set"
-    if not kind_of(Path(entry.name)):
+    if not kind_of(entry.name):
         return "other ending"
     if saved is not None and entry.name.endswith(".arrow") and entry.name not in saved:
         return "no part of the saved data set (its state.json does not list it)"
@@ -213,8 +223,7 @@ def _with_domains(places: list[_Place], listing: Listing) -> Iterator[LocalFile]
 
 def _stem_domain(path: Path) -> str:
     """File name without endings and marks of a shard; the folder's name if nothing is left."""
-    stem = path.name[: len(path.name) - len(compression(path))]
-    stem = stem[: len(stem) - len(kind_of(path))]
+    stem, _, _ = _name_and_endings(path)
     for mark in _SHARD_MARKS:
         stem = mark.sub("", stem)
     return shown(stem) if stem else _folder_domain(path.parent)

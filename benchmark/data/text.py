@@ -42,7 +42,7 @@ class Tally:
 
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of thing that is not used."""
-        counts = [f"{number:,} {what}" for what, number in sorted(self.counts.items())]
+        counts = [f"{what}: {number:,}" for what, number in sorted(self.counts.items())]
         names = sorted(str(name)[:40] for name in self.columns)[:MOST_COLUMNS_NAMED]
         return (*counts, *([f"columns not read: {', '.join(names)}"] if names else []))
 
@@ -82,7 +82,9 @@ def clean_documents(
         yield Document(text, _without_unusable(document.domain))
 
 
-LAYOUT_LOST = "documents lost line breaks or indentation (to keep them: data.whitespace: keep)"
+LAYOUT_LOST = (
+    "documents without their line breaks and indentation (data.whitespace: keep keeps them)"
+)
 
 
 def _has_layout(text: str) -> bool:
