@@ -190,7 +190,8 @@ class DataConfig(Frozen):
     ``chunks`` every consecutive one; pieces under ``min_tokens`` tokens are dropped;
     ``generic_valid`` rows are set aside for measuring forgetting and never trained on.
     ``whitespace``: ``keep`` leaves line breaks and indentation in documents, ``collapse`` makes
-    each run of white space one space.
+    each run of white space one space. A study file that does not say keeps it; a record that does
+    not say is from before there was a choice, and means ``collapse``.
     """
 
     generic: Source = Field(default_factory=builtin_generic)
