@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,9 +98,9 @@ def _expand_name(value: Any) -> Any:
     corpora = load_catalogue().corpora
     if str(value) in corpora:
         return {"embedded": str(value)}
-    if Path(value).exists():
+    if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
         return {"files": value}
-    problem = unknown("source", str(value), [*corpora, GENERIC])
+    problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
     raise ValueError(f"{problem}, or an existing file or folder")
 
 

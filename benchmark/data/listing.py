@@ -6,6 +6,7 @@ it lies in, or else its name without what tells the shards of one data set apart
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -51,7 +52,7 @@ class Listing:
     left_out: dict[str, list[str]] = field(default_factory=dict)
     merged: list[str] = field(default_factory=list)
 
-    def leave_out(self, path: Path, reason: str) -> None:
+    def leave_out(self, path: Path | str, reason: str) -> None:
         """Remember that ``path`` is not read."""
         self.left_out.setdefault(reason, []).append(shown(path))
 
@@ -126,13 +127,14 @@ class _Place(NamedTuple):
 
 
 def _expand(path: Path, listing: Listing) -> Iterator[_Place]:
-    if path.is_dir():
+    # Of os, since questions to a path fail for one too long, or in a folder closed to us.
+    if os.path.isdir(path):  # noqa: PTH112
         # By parts, as paths compare: a folder comes where its name belongs among the files.
         for parts in sorted(_walk(path, listing)):
             file = path.joinpath(*parts)
             yield _Place(file, path, parts[0] if len(parts) > 1 else None)
-    elif not path.exists():
-        link = " (a link that leads nowhere)" if path.is_symlink() else ""
+    elif not os.path.exists(path):  # noqa: PTH110
+        link = " (a link that leads nowhere)" if os.path.islink(path) else ""  # noqa: PTH114
         raise UserError(f"files: {shown(path)}: no such file or folder{link}")
     elif not kind_of(path):
         raise UserError(f"files: {shown(path)}: unknown kind of file; valid endings: {endings()}")
@@ -164,7 +166,7 @@ def _walk(root: Path, listing: Listing) -> Iterator[tuple[str, ...]]:
         for entry in entries:
             reason = _reason_to_leave_out(entry, saved)
             if reason:
-                listing.leave_out(Path(entry.path), reason)
+                listing.leave_out(entry.path, reason)
             elif entry.is_dir():
                 (linked if entry.is_symlink() else waiting).append((*parts, entry.name))
             else:
@@ -174,9 +176,15 @@ def _walk(root: Path, listing: Listing) -> Iterator[tuple[str, ...]]:
 def _reason_to_leave_out(entry: os.DirEntry[str], saved: set[str] | None) -> str:
     if entry.name.startswith("."):
         return "hidden"
-    if entry.is_dir():
-        return ""
-    if not entry.is_file():
+    try:
+        if entry.is_dir():
+            return ""
+        regular = entry.is_file()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise UserError(f"{shown(entry.path)}: cannot be read: {error.strerror}") from error
+        return "link that leads nowhere"
+    if not regular:
         return "link that leads nowhere" if entry.is_symlink() else "not a regular file"
     if entry.name in _METADATA or (saved is not None and entry.name == "state.json"):
         return "metadata of a data set"

@@ -67,10 +67,14 @@ def test_links_are_followed_once(tmp_path: Path, cache: Path, write_jsonl: Write
     (folder / "aa").symlink_to("../elsewhere")
     (folder / "again").symlink_to(".")
     (folder / "gone.jsonl").symlink_to("nowhere")
+    (folder / "itself.jsonl").symlink_to("itself.jsonl")
     (tmp_path / "elsewhere" / "back").symlink_to("../g")
     assert texts(folder, cache) == ["own", "linked"]
     left_out = list_files((folder,)).left_out
-    assert left_out["link that leads nowhere"] == [f"{folder}/gone.jsonl"]
+    nowhere = [f"{folder}/gone.jsonl", f"{folder}/itself.jsonl"]
+    assert left_out["link that leads nowhere"] == nowhere
+    with pytest.raises(UserError, match=r"gone\.jsonl: no such .* \(a link that leads nowhere\)"):
+        list_files((folder / "gone.jsonl",))
     twice = {f"{folder}/again", f"{folder}/aa/back"}
     assert set(left_out["link to a folder that is read already"]) == twice
 
