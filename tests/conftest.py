@@ -60,7 +60,13 @@ def study_content(generic: Path, target: Path) -> dict[str, Any]:
     """A study that takes seconds."""
     return {
         "study": "tiny",
-        "data": {"generic": str(generic), "width": 48, "generic_valid": 40},
+        "data": {
+            "generic": str(generic),
+            "width": 48,
+            "generic_valid": 40,
+            # Said, so that the study is the same as a file and as a mapping.
+            "whitespace": "collapse",
+        },
         "models": {"nano": {"transformer": {"layers": 1, "width": 16, "heads": 2, "hidden": 32}}},
         "targets": {
             "harbour": {"source": str(target), "train": 100, "valid": 50, "test": 50},

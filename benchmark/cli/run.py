@@ -120,7 +120,7 @@ def _known(names: str | None, known: list[str], what: str) -> tuple[str, ...]:
 
 def _run(study: Study, settings: Settings) -> Outcome:
     with interruptible(), StudyProgress(messages) as progress:
-        return run_study(study, settings, progress.hear, progress.building)
+        return run_study(study, settings, progress.hear, progress.building, say)
 
 
 def _conclude(outcome: Outcome, settings: Settings, report: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,16 +12,19 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     Tag,
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.frozen import Frozen
 from benchmark.data.catalogue import load_catalogue
+from benchmark.data.text import Whitespace
 
 GENERIC = "generic"
 """Name of the built-in mixture of embedded corpora."""
@@ -111,9 +115,9 @@ def _expand_name(value: Any) -> Any:
     corpora = load_catalogue().corpora
     if str(value) in corpora:
         return {"embedded": str(value)}
-    if Path(value).exists():
+    if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
         return {"files": value}
-    problem = unknown("source", str(value), [*corpora, GENERIC])
+    problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
     raise ValueError(f"{problem}, or an existing file or folder")
 
 
@@ -206,6 +210,9 @@ class DataConfig(Frozen):
     ``width`` tokens a row; ``examples``: ``first`` keeps the first row of each document,
     ``chunks`` every consecutive one; pieces under ``min_tokens`` tokens are dropped;
     ``generic_valid`` rows are set aside for measuring forgetting and never trained on.
+    ``whitespace``: ``keep`` leaves line breaks and indentation in documents, ``collapse`` makes
+    each run of white space one space. A study file that does not say keeps it; a record that does
+    not say is from before there was a choice, and means ``collapse``.
     """
 
     generic: Source = Field(default_factory=builtin_generic)
@@ -216,6 +223,15 @@ class DataConfig(Frozen):
     examples: Literal["first", "chunks"] = "chunks"
     min_tokens: PositiveInt = 16
     generic_valid: PositiveInt = 500
+    whitespace: Whitespace = "collapse"
+
+    @model_serializer(mode="wrap")
+    def _without_collapse(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs from before there was a choice are those of ``collapse``."""
+        content: dict[str, Any] = dump(self)
+        if self.whitespace == "collapse":
+            content.pop("whitespace", None)
+        return content
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> DataConfig:

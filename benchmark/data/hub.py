@@ -1,4 +1,4 @@
-"""Documents of any data set that ``datasets.load_dataset`` can open, streamed or downloaded."""
+"""Documents of any data set that ``datasets`` can open: streamed, downloaded or saved to disk."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from benchmark.core.errors import UserError
 from benchmark.data.config import HubSource
 from benchmark.data.fields import documents_of_records
 from benchmark.data.files import content_digest
-from benchmark.data.text import Document
+from benchmark.data.listing import shown
+from benchmark.data.opening import one_line
+from benchmark.data.text import Document, Tally
 
 
-def read_hub(source: HubSource) -> Iterator[Document]:
+def read_hub(source: HubSource, tally: Tally) -> Iterator[Document]:
     """Documents in the data set's order; raises `UserError` if it cannot be opened or read."""
-    records = islice(_records(source), source.max_documents)
+    records = islice(_records(source, tally), source.max_documents)
     places = ((f"{source.dataset}: row {i}", record) for i, record in enumerate(records, start=1))
-    return documents_of_records(places, source, source.dataset)
+    return documents_of_records(places, source, source.dataset, tally)
 
 
 def hub_fingerprint(source: HubSource, cache: Path) -> str:
@@ -36,16 +38,33 @@ def hub_fingerprint(source: HubSource, cache: Path) -> str:
     return digest.hexdigest()
 
 
-def _records(source: HubSource) -> Iterator[dict[str, Any]]:
-    import datasets
-    import pyarrow
-
-    failures = (
-        *(OSError, ValueError, RuntimeError),
-        *(pyarrow.ArrowException, datasets.exceptions.DatasetsError),
-    )
+def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
+    where = f"dataset: {source.dataset!r} (name {source.name!r}, split {source.split!r})"
+    rows = 0
     try:
-        yield from datasets.load_dataset(
+        for record in _used_columns(_load(source), source, tally):
+            yield record
+            rows += 1
+    except UserError:
+        raise
+    except Exception as error:  # what a loader may raise is any library's, and none is listed
+        place = f"cannot be read after row {rows}" if rows else "cannot be loaded"
+        raise UserError(f"{where}: {place}: {_causes(error)}{_advice(source)}") from error
+
+
+def _advice(source: HubSource) -> str:
+    """Another way to what is on this machine already."""
+    local = Path(source.dataset).exists() or any(Path(f).exists() for f in source.data_files or ())
+    return "; `files:` reads local files, and only the fields that are asked for" if local else ""
+
+
+def _load(source: HubSource) -> Any:
+    """The data set, from what ``save_to_disk`` has written if the name is such a folder."""
+    import datasets
+
+    folder = Path(source.dataset)
+    if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
+        return datasets.load_dataset(
             source.dataset,
             source.name,
             split=source.split,
@@ -53,9 +72,36 @@ def _records(source: HubSource) -> Iterator[dict[str, Any]]:
             data_files=list(source.data_files) if source.data_files else None,
             streaming=source.streaming,
         )
-    except failures as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+    saved = datasets.load_from_disk(source.dataset)
+    splits = saved if isinstance(saved, dict) else {str(saved.split or "train"): saved}
+    if source.split not in splits:
         raise UserError(
-            f"dataset: {source.dataset!r} (name {source.name!r}, split {source.split!r}) "
-            f"cannot be loaded: {reason}"
-        ) from error
+            f"dataset: {shown(folder)}: split: no split {source.split!r}; "
+            f"valid: {', '.join(sorted(splits))}"
+        )
+    return splits[source.split]
+
+
+def _used_columns(data: Any, source: HubSource, tally: Tally) -> Any:
+    """The data set without columns that nobody asked for: decoding one may fail, or take long."""
+    names = data.column_names
+    if not names:  # a stream whose columns show when it is read
+        return data
+    asked = [field for field in (source.text_field, source.domain_field) if field is not None]
+    used = {field if field in names else field.split(".")[0] for field in asked}
+    if not used <= set(names):
+        return data  # the first row's message names the field and those that there are
+    tally.unused(set(names) - used)
+    return data.select_columns(sorted(used))
+
+
+def _causes(error: BaseException) -> str:
+    """What an exception says and what it came of, down to the first cause, on one line."""
+    said: list[str] = []
+    link: BaseException | None = error
+    while link is not None and len(said) < 5:
+        line = one_line(link)
+        if line not in said:
+            said.append(line)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "; because: ".join(said)

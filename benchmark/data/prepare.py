@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.core.errors import UserError
+from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.dedup import RowSet, blocks
 from benchmark.data.rows import Progress, RowStore, build_rows
+from benchmark.data.sources import listing_notes
 from benchmark.data.splits import GENERIC_VALID, SetAside, Split, set_aside, split_target
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.views import RowView, view_fingerprint
@@ -35,6 +38,7 @@ class DataReport(Frozen):
     ``domain_rows`` counts the generic training rows of each provenance domain.
     ``duplicates_removed`` maps a split to the rows left out of it, by the split that holds the
     same row. A row repeated within its own split counts under that split's own name.
+    ``left_out`` says of the generic corpus and of the target what was not read or not used.
     """
 
     sources: dict[str, str]
@@ -55,6 +59,7 @@ class DataReport(Frozen):
     duplicates_removed: dict[str, dict[str, int]]
     fingerprints: dict[str, str]
     """Digest of the rows of each split."""
+    left_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,21 @@ def prepare(
     folder = cache / "prepared" / _key(generic, sample, data, target)
     if not folder.is_dir():
         build_folder(folder, lambda partial: _write(partial, generic, sample, data, target))
-    return open_prepared(folder)
+    left_out = {
+        "generic": (*listing_notes(data.generic), *generic.meta.notes),
+        "target": (*listing_notes(target.source), *sample.meta.notes),
+    }
+    return _noting(open_prepared(folder), left_out)
+
+
+def _noting(prepared: PreparedData, left_out: dict[str, tuple[str, ...]]) -> PreparedData:
+    """The data with what is left out of its sources today; the same rows may lie elsewhere."""
+    if prepared.report.left_out == left_out:
+        return prepared
+    report = prepared.report.model_copy(update={"left_out": left_out})
+    if os.access(prepared.folder, os.W_OK):  # a cache may be shared, and not ours to write
+        write_atomically(prepared.folder / REPORT, report.model_dump_json(indent=1) + "\n")
+    return replace(prepared, report=report)
 
 
 def open_prepared(folder: Path) -> PreparedData:

@@ -18,7 +18,7 @@ from benchmark.core.frozen import Frozen
 from benchmark.data.config import AnySource, DataConfig
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
-from benchmark.data.text import Document
+from benchmark.data.text import Document, Tally
 from benchmark.data.tokenizers import BYTES, Tokenizer, load_tokenizer, tokenizer_fingerprint
 
 FORMAT_VERSION = 1
@@ -28,6 +28,7 @@ ROWS_A_SECTION = 64
 MOST_DOMAINS = 1 << 16
 DOCUMENTS_A_BATCH = 256
 CHARACTERS_A_BATCH = 1 << 20
+CHARACTERS_A_PIECE = 1 << 18
 
 Integers = npt.NDArray[np.integer[Any]]
 Progress = Callable[[str, int], None]
@@ -46,6 +47,8 @@ class RowMeta(Frozen):
     n_tokens: int
     source: str
     content_hash: str
+    notes: tuple[str, ...] = ()
+    """What of the source was not used, or not as it is: a line each."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,9 @@ def build_rows(
 
         def build(partial: Path) -> None:
             tokenizer = load_tokenizer(settings.tokenizer)
-            documents = read_source(source, cache)
-            _write_store(partial, documents, tokenizer, settings, describe(source), progress)
+            tally = Tally()
+            documents = read_source(source, cache, settings.whitespace, tally)
+            _write_store(partial, documents, tokenizer, settings, describe(source), progress, tally)
 
         build_folder(folder, build)
     return RowStore.open(folder)
@@ -124,6 +128,8 @@ def _store_key(source: AnySource, settings: DataConfig, cache: Path) -> str:
     if settings.tokenizer != BYTES:
         # Rows of tokenizers whose ids have gaps were once stored too narrow.
         identity["vocabulary"] = "to the largest id"
+    if settings.whitespace != "collapse":  # stores from before there was a choice stay valid
+        identity["whitespace"] = settings.whitespace
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -134,6 +140,7 @@ def _write_store(
     settings: DataConfig,
     source: str,
     progress: Progress | None,
+    tally: Tally,
 ) -> None:
     domains: dict[str, int] = {}
     n_documents = n_sections = n_tokens = 0
@@ -144,20 +151,21 @@ def _write_store(
         ArrayWriter(folder / "sections.npy", np.int64) as sections_out,
     ):
         for batch in _batches(documents):
-            encoded = tokenizer.encode_batch([document.text for document in batch])
-            for document, tokens in zip(batch, encoded, strict=True):
-                _require_below(tokens, tokenizer)
-                rows = cut_rows(tokens, settings.width, settings.examples, settings.min_tokens)
-                n = len(rows)
-                if n == 0:
-                    continue
-                tokens_out.append(rows)
-                domains_out.append(np.full(n, _domain_index(domains, document.domain)))
-                documents_out.append(np.full(n, n_documents))
-                sections_out.append(n_sections + np.arange(n) // ROWS_A_SECTION)
-                n_documents += 1
+            for document, vectors in encode_documents(batch, tokenizer):
+                n = 0
+                checked = (_within(tokens, tokenizer) for tokens in vectors)
+                for rows in row_blocks(checked, settings):
+                    places = n + np.arange(len(rows))
+                    tokens_out.append(rows)
+                    domain = _domain_index(domains, document.domain)
+                    domains_out.append(np.full(len(rows), domain))
+                    documents_out.append(np.full(len(rows), n_documents))
+                    sections_out.append(n_sections + places // ROWS_A_SECTION)
+                    n_tokens += int(np.count_nonzero(rows))
+                    n += len(rows)
+                tally.count(f"documents under min_tokens {settings.min_tokens} left out", n == 0)
+                n_documents += n > 0
                 n_sections += -(-n // ROWS_A_SECTION)
-                n_tokens += int(np.count_nonzero(rows))
             if progress is not None:
                 progress(source, tokens_out.n_rows)
     if n_documents == 0:
@@ -176,17 +184,19 @@ def _write_store(
         n_tokens=n_tokens,
         source=source,
         content_hash=hashlib.sha256(json.dumps([hashes, list(domains)]).encode()).hexdigest(),
+        notes=tally.notes(),
     )
     (folder / "meta.json").write_text(meta.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def _require_below(tokens: Integers, tokenizer: Tokenizer) -> None:
-    """A larger token would wrap to another one in the array of rows."""
+def _within(tokens: Integers, tokenizer: Tokenizer) -> Integers:
+    """The tokens; a larger one would wrap to another in the array of rows."""
     if len(tokens) and not 0 < tokens.min() <= tokens.max() < tokenizer.vocabulary_size:
         raise UserError(
             f"tokenizer: {tokenizer.name!r} makes tokens outside of its own vocabulary of "
             f"{tokenizer.vocabulary_size - 1}: mend its files or give another"
         )
+    return tokens
 
 
 def cut_rows(tokens: Integers, width: int, examples: str, min_tokens: int) -> Integers:
@@ -202,6 +212,56 @@ def cut_rows(tokens: Integers, width: int, examples: str, min_tokens: int) -> In
     rows = np.zeros((-(-used // width), width), dtype=tokens.dtype)
     rows.reshape(-1)[:used] = tokens[:used]
     return rows
+
+
+def row_blocks(vectors: Iterable[Integers], settings: DataConfig) -> Iterator[Integers]:
+    """Rows ``[k, width]`` of a document whose tokens come in pieces, as `cut_rows` of them all."""
+    width, examples, min_tokens = settings.width, settings.examples, settings.min_tokens
+    rest: Integers | None = None
+    for vector in vectors:
+        tokens = vector if rest is None else np.concatenate([rest, vector])
+        whole = len(tokens) - len(tokens) % width
+        if examples == "first" and whole:
+            yield tokens[None, :width]
+            return
+        if whole:
+            yield tokens[:whole].reshape(-1, width)
+        rest = tokens[whole:]
+    if rest is not None and len(rest) >= min_tokens:
+        yield cut_rows(rest, width, examples, min_tokens)
+
+
+def encode_documents(
+    batch: list[Document], tokenizer: Tokenizer
+) -> Iterator[tuple[Document, Iterable[Integers]]]:
+    """Each document with its tokens: in one vector, or piece by piece if it is a long one.
+
+    Encoders take a hundred times a text's size in memory, so that a document of any length is
+    given to them in pieces, cut before a space, where almost all of them cut too.
+    """
+    short = [document.text for document in batch if not _is_long(document)]
+    encoded = iter(tokenizer.encode_batch(short) if short else [])
+    for document in batch:
+        if _is_long(document):
+            parts = _pieces(document.text)
+            yield document, (tokenizer.encode_batch([part])[0] for part in parts)
+        else:
+            yield document, [next(encoded)]
+
+
+def _is_long(document: Document) -> bool:
+    return len(document.text) > CHARACTERS_A_BATCH
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = min(start + CHARACTERS_A_PIECE, len(text))
+        if end < len(text):
+            space = text.rfind(" ", start + CHARACTERS_A_PIECE // 2, end)
+            end = end if space < 0 else space
+        yield text[start:end]
+        start = end
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -222,7 +282,7 @@ def _domain_index(domains: dict[str, int], name: str) -> int:
     index = domains.setdefault(name, len(domains))
     if index >= MOST_DOMAINS:
         raise UserError(
-            f"domain_field: more than {MOST_DOMAINS} provenance domains, the last {name!r}; "
+            f"domain_field: more than {MOST_DOMAINS} provenance domains, the last {name[:40]!r}; "
             f"choose a coarser field or name whole folders"
         )
     return index

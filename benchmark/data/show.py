@@ -12,7 +12,7 @@ from benchmark.data.tokenizers import load_tokenizer
 
 
 def describe_data(name: str, data: PreparedData, examples: int) -> RenderableType:
-    """Sizes and removed duplicates of each split of target ``name``, and example rows."""
+    """Sizes and removed duplicates of each split of target ``name``, what is left out, rows."""
     report = data.report
     sizes = Table("split", "rows", "documents", "duplicates removed (of split: rows)", title=name)
     for split, rows in report.rows.items():
@@ -24,7 +24,13 @@ def describe_data(name: str, data: PreparedData, examples: int) -> RenderableTyp
         for split in report.rows
         for row in _first_rows(data, split, examples)
     ]
-    return Group(sizes, *shown)
+    notes = [Text(line) for line in left_out_lines(data)]
+    return Group(sizes, *notes, *shown)
+
+
+def left_out_lines(data: PreparedData) -> list[str]:
+    """What was not read, or not used, of the generic corpus and of the target, a line each."""
+    return [f"{part}: {note}" for part, notes in data.report.left_out.items() for note in notes]
 
 
 def _first_rows(data: PreparedData, split: str, count: int) -> np.ndarray:

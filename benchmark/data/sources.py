@@ -24,34 +24,64 @@ from benchmark.data.config import (
 from benchmark.data.fetch import package_file
 from benchmark.data.files import files_fingerprint, read_files
 from benchmark.data.hub import hub_fingerprint, read_hub
+from benchmark.data.listing import list_files, shown
 from benchmark.data.noise import NOISE_VERSION, random_letters
 from benchmark.data.readers import READER_VERSION, READERS
-from benchmark.data.text import Document, clean_documents, uniform_hash, without_duplicates
+from benchmark.data.text import (
+    Document,
+    Tally,
+    Whitespace,
+    clean,
+    clean_documents,
+    uniform_hash,
+    without_duplicates,
+)
 
 
-def read_source(source: AnySource, cache: Path) -> Iterator[Document]:
-    """Cleaned, non-empty documents in a fixed order, as a stream.
+def read_source(
+    source: AnySource,
+    cache: Path,
+    whitespace: Whitespace = "collapse",
+    tally: Tally | None = None,
+) -> Iterator[Document]:
+    """Cleaned, non-empty documents in a fixed order, as a stream; ``tally`` hears what is not used.
 
     Exact duplicates are skipped in embedded corpora only, where remembering them is cheap.
     Raises `UserError` for whatever is missing or unreadable.
     """
+    tally = Tally() if tally is None else tally
     match source:
         case EmbeddedSource():
-            return _read_embedded(source, cache)
+            return _read_embedded(source, cache, whitespace, tally)
         case FilesSource():
-            return clean_documents(read_files(source))
+            return clean_documents(read_files(source, tally), whitespace, tally)
         case HubSource():
-            return clean_documents(read_hub(source))
+            return clean_documents(read_hub(source, tally), whitespace, tally)
         case NoiseSource():
             return random_letters(source.documents, source.seed)
         case MixtureSource():
-            return _read_mixture(source, cache)
+            return _read_mixture(source, cache, whitespace, tally)
 
 
 def source_fingerprint(source: AnySource, cache: Path) -> str:
     """Digest that changes whenever the source's documents may."""
     described = json.dumps(_identity(source, cache), sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()
+
+
+def listing_notes(source: AnySource) -> tuple[str, ...]:
+    """Which files of the source's folders are not read and why, a line each."""
+    match source:
+        case FilesSource():
+            return list_files(source.files).notes()
+        case MixtureSource(mixture=parts):
+            return tuple(
+                f"{name}: {note}"
+                for name, part in parts.items()
+                for note in listing_notes(part.source)
+            )
+        case _:
+            return ()
 
 
 def describe(source: AnySource) -> str:
@@ -62,7 +92,7 @@ def describe(source: AnySource) -> str:
         case EmbeddedSource(embedded=name, part=part):
             return f"{name} ({part})"
         case FilesSource(files=files):
-            return ", ".join(str(path) for path in files)
+            return ", ".join(shown(path) for path in files)
         case HubSource():
             return "/".join(filter(None, (source.dataset, source.name, source.split)))
         case NoiseSource():
@@ -105,29 +135,37 @@ def _identity(source: AnySource, cache: Path) -> dict[str, Any]:
             }
 
 
-def _read_embedded(source: EmbeddedSource, cache: Path) -> Iterator[Document]:
+def _read_embedded(
+    source: EmbeddedSource, cache: Path, whitespace: Whitespace, tally: Tally
+) -> Iterator[Document]:
     corpus = load_catalogue().corpora[source.embedded]
     package = package_file(source.embedded, cache)
     try:
-        for document in without_duplicates(clean_documents(READERS[corpus.reader](package))):
-            held_out = uniform_hash(document.text, "held-out") < corpus.held_out_share
+        documents = clean_documents(READERS[corpus.reader](package), whitespace, tally)
+        for document in without_duplicates(documents):
+            # The same documents are held out, however their white space is treated.
+            held_out = uniform_hash(clean(document.text), "held-out") < corpus.held_out_share
             if source.part == "all" or held_out == (source.part == "held_out"):
                 yield document
     except (OSError, zipfile.BadZipFile, TarError) as error:
         raise UserError(f"{package}: cannot be read: {error}") from error
 
 
-def _read_mixture(source: MixtureSource, cache: Path) -> Iterator[Document]:
+def _read_mixture(
+    source: MixtureSource, cache: Path, whitespace: Whitespace, tally: Tally
+) -> Iterator[Document]:
     for name, part in source.mixture.items():
-        for document in _read_part(part, cache):
+        for document in _read_part(part, cache, whitespace, tally):
             yield Document(document.text, name)
 
 
-def _read_part(part: MixturePart, cache: Path) -> Iterator[Document]:
-    documents = read_source(part.source, cache)
+def _read_part(
+    part: MixturePart, cache: Path, whitespace: Whitespace, tally: Tally
+) -> Iterator[Document]:
+    documents = read_source(part.source, cache, whitespace, tally)
     share = _thinning(part)
     if share is not None:
-        return (d for d in documents if uniform_hash(d.text, "mixture") < share)
+        return (d for d in documents if uniform_hash(clean(d.text), "mixture") < share)
     if part.megabytes is not None:
         return _first_megabytes(documents, part.megabytes)
     return documents

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Whitespace = Literal["collapse", "keep"]
+MOST_COLUMNS_NAMED = 20
 
 
 class Document(NamedTuple):
@@ -19,18 +23,73 @@ class Document(NamedTuple):
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON may hold them, UTF-8 may not
 
 
+class Tally:
+    """What is not used of a source while it is read: how many of what, and which columns."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.columns: set[str] = set()
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add ``number`` of ``what``, if any."""
+        if number:
+            self.counts[what] += number
+
+    def unused(self, columns: Iterable[str]) -> None:
+        """Name columns that are not read, the first ones met if there are very many."""
+        if len(self.columns) < MOST_COLUMNS_NAMED:
+            self.columns.update(columns)
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each kind of thing that is not used."""
+        counts = [f"{what}: {number:,}" for what, number in sorted(self.counts.items())]
+        names = sorted(str(name)[:40] for name in self.columns)[:MOST_COLUMNS_NAMED]
+        return (*counts, *([f"columns not read: {', '.join(names)}"] if names else []))
+
+
 def clean(text: str) -> str:
     """White space to single spaces, NUL characters removed, what UTF-8 cannot hold replaced."""
+    return " ".join(_without_unusable(text).split())
+
+
+def keep_layout(text: str) -> str:
+    r"""As `clean`, but line breaks and indentation stay; a line break is ``\n`` everywhere.
+
+    Blank lines at the start and white space at the end are removed.
+    """
+    text = _without_unusable(text).replace("\r\n", "\n").replace("\r", "\n").rstrip()
+    return text[text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1 :]
+
+
+def _without_unusable(text: str) -> str:
     if not text.isascii():
         text = _LONE_SURROGATE.sub("\ufffd", text)
-    return " ".join(text.replace("\0", "").split())
+    return text.replace("\0", "")
 
 
-def clean_documents(documents: Iterable[Document]) -> Iterator[Document]:
-    """Clean every text; skip documents without any."""
+def clean_documents(
+    documents: Iterable[Document], whitespace: Whitespace, tally: Tally
+) -> Iterator[Document]:
+    """Clean every text; skip documents without any, which ``tally`` counts."""
+    cleaned = keep_layout if whitespace == "keep" else clean
     for document in documents:
-        if text := clean(document.text):
-            yield Document(text, document.domain)
+        text = cleaned(document.text)
+        if not text:
+            tally.count("empty documents left out")
+            continue
+        if whitespace == "collapse" and _has_layout(document.text.strip()):
+            tally.count(LAYOUT_LOST)
+        yield Document(text, _without_unusable(document.domain))
+
+
+LAYOUT_LOST = (
+    "documents without their line breaks and indentation (data.whitespace: keep keeps them)"
+)
+
+
+def _has_layout(text: str) -> bool:
+    """Whether a text has line breaks, tabs or runs of spaces."""
+    return any(mark in text for mark in ("\n", "\r", "\t", "  "))
 
 
 def uniform_hash(text: str, purpose: str) -> float:
@@ -40,10 +99,10 @@ def uniform_hash(text: str, purpose: str) -> float:
 
 
 def without_duplicates(documents: Iterable[Document]) -> Iterator[Document]:
-    """Skip repeated texts. Remembers 16 bytes a document: only for corpora of bounded size."""
+    """Skip repeated texts, however spaced; remembers 16 bytes a document, for bounded corpora."""
     seen: set[bytes] = set()
     for document in documents:
-        digest = hashlib.blake2b(document.text.encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(clean(document.text).encode(), digest_size=16).digest()
         if digest not in seen:
             seen.add(digest)
             yield document

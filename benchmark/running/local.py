@@ -11,9 +11,10 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.data import PreparedData, prepare
+from benchmark.data.sources import listing_notes
 from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
-from benchmark.study.records import read_record, write_index
+from benchmark.study.records import read_record, require_same_whitespace, write_index
 from benchmark.study.study import RunSpec, Study
 
 Listener = Callable[[RunSpec, dict[str, Any]], None]
@@ -45,11 +46,16 @@ class Outcome:
 
 
 def run_study(
-    study: Study, settings: Settings, listen: Listener, building: Callable[[str, int], None]
+    study: Study,
+    settings: Settings,
+    listen: Listener,
+    building: Callable[[str, int], None],
+    note: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run what the study still lacks; ``study`` has its hyper-parameters resolved.
 
-    ``listen(spec, event)`` hears of each run's progress, ``building(what, rows)`` of token rows.
+    ``listen(spec, event)`` hears of each run's progress, ``building(what, rows)`` of token rows,
+    ``note(line)`` of files in folders of the user's that are not read, before any run starts.
 
     Raises:
         UserError: the data cannot be prepared, or is not what earlier results were made with.
@@ -57,10 +63,16 @@ def run_study(
     wanted = [run for run in study.runs() if _selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}
+    require_same_whitespace(settings.results, study)  # before hours go into other rows
     folders = {
         name: prepare(run.data, run.target, settings.cache, building)
         for name, run in prepared.items()
     }
+    sources = [
+        source for run in prepared.values() for source in (run.data.generic, run.target.source)
+    ]
+    for line in dict.fromkeys(line for source in sources for line in listing_notes(source)):
+        note(line)
     missing = [
         run for run in wanted if _is_missing(run, folders[run.target_name], settings, outcome)
     ]

@@ -188,8 +188,34 @@ def write_metrics(results: Path, run_id: str, lines: list[dict[str, Any]]) -> No
     write_atomically(run_folder(results, run_id) / "metrics.jsonl", text)
 
 
+def require_same_whitespace(results: Path, study: Study) -> None:
+    """Refuse to replace a study by one of the same name that treats white space otherwise.
+
+    Study files from before there was a choice mean ``collapse`` and do not say so; without a word
+    their finished runs would be left behind.
+
+    Raises:
+        UserError: naming both and what to do.
+    """
+    if not (results / "study.json").exists():
+        return
+    there = read_index(results).study.data.whitespace
+    if there != study.data.whitespace:
+        raise UserError(
+            f"{results}: data.whitespace: the runs here were made with {there!r}, the study asks "
+            f"for {study.data.whitespace!r} (the default of a study file): write "
+            f"`whitespace: {there}` under `data:` to go on with them, or give the study another "
+            f"name"
+        )
+
+
 def write_index(results: Path, study: Study) -> None:
-    """Note which runs make up the study now."""
+    """Note which runs make up the study now.
+
+    Raises:
+        UserError: the folder holds runs that treat white space otherwise, or cannot be written.
+    """
+    require_same_whitespace(results, study)
     index = StudyIndex(study=study, runs=tuple(run.run_id for run in study.runs()))
     write_atomically(results / "study.json", index.model_dump_json(indent=1) + "\n")
 

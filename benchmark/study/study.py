@@ -268,12 +268,17 @@ def find_study(name: str) -> Path:
 
 
 def load_study(file: Path) -> Study:
-    """Read and validate a study file.
+    """Read and validate a study file; one that says nothing of white space keeps it.
 
     Raises:
         UserError: naming the file, the key, the bad value and what is valid.
     """
-    return load_config(file, Study, "a study")
+    study = load_config(file, Study, "a study")
+    if "whitespace" in study.data.model_fields_set:
+        return study
+    # Not a default of the model: in records and indices, nothing said has always meant collapse.
+    data = study.data.model_copy(update={"whitespace": "keep"})
+    return study.model_copy(update={"data": data})
 
 
 def load_chosen(file: Path) -> Chosen:

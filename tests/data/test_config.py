@@ -35,6 +35,7 @@ def test_each_key_chooses_its_kind_of_source() -> None:
     [
         ("shakespear", "did you mean 'shakespeare'"),
         ("no-such-file.txt", "or an existing file or folder"),
+        ("a text where a name should be " * 100, "or an existing file or folder"),
         ({"embedded": "kjw"}, "did you mean 'kjv'"),
         ({"embedded": "kjv", "part": "test"}, "'all', 'train' or 'held_out'"),
         ({"path": "a.txt"}, "keys embedded, files, dataset, noise, mixture"),

@@ -14,7 +14,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.data.config import parse_source
-from benchmark.data.files import LONGEST_PARAGRAPH_BYTES
+from benchmark.data.lines import LONGEST_PARAGRAPH_BYTES
 from benchmark.data.sources import read_source, source_fingerprint
 from benchmark.data.text import Document
 from tests.data.conftest import WriteJsonl

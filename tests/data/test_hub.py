@@ -9,6 +9,7 @@ import pytest
 from benchmark.core.errors import UserError
 from benchmark.data import DataConfig, build_rows, parse_source
 from benchmark.data.sources import read_source, source_fingerprint
+from benchmark.data.text import Tally
 from tests.data.conftest import WriteJsonl, sentences
 
 
@@ -66,3 +67,49 @@ def test_a_wrong_text_field_names_the_fields_there(cache: Path, write_jsonl: Wri
     source = {"dataset": "json", "data_files": [str(path)], "text_field": "body"}
     with pytest.raises(UserError, match="text_field: no field 'body'; valid here: text"):
         list(read_source(parse_source(source), cache))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_the_first_cause_is_in_the_message(
+    streaming: bool, cache: Path, write_jsonl: WriteJsonl
+) -> None:
+    files = [
+        str(write_jsonl(f"{url}.jsonl", [{"text": "secret", "url": url}])) for url in (None, "x")
+    ]
+    source = {"dataset": "json", "data_files": files, "streaming": streaming}
+    with pytest.raises(UserError, match=r"Couldn't cast .*string to null; `files:`") as caught:
+        list(read_source(parse_source(source), cache))
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("splits", [None, ("train", "test")])
+def test_a_data_set_that_was_saved_to_disk(
+    splits: tuple[str, ...] | None, tmp_path: Path, cache: Path
+) -> None:
+    import datasets
+
+    folder = tmp_path / "saved"
+    names = splits or ("train",)
+    sets = {n: datasets.Dataset.from_dict({"text": [n, "more"], "other": [1, 2]}) for n in names}
+    (datasets.DatasetDict(sets) if splits else sets["train"]).save_to_disk(folder)
+    tally = Tally()
+    by_name = read_source(parse_source({"dataset": str(folder)}), cache, tally=tally)
+    assert [document.text for document in by_name] == ["train", "more"]
+    assert tally.notes() == ("columns not read: other",)
+    with pytest.raises(UserError, match=rf"no split 'dev'; valid: {', '.join(sorted(names))}"):
+        list(read_source(parse_source({"dataset": str(folder), "split": "dev"}), cache))
+    by_files = read_source(parse_source(folder), cache)
+    expected = ["test", "more", "train", "more"] if splits else ["train", "more"]
+    assert [document.text for document in by_files] == expected
+
+
+def test_arrow_files_that_are_no_part_of_a_saved_data_set(tmp_path: Path, cache: Path) -> None:
+    import datasets
+
+    folder = tmp_path / "saved"
+    datasets.Dataset.from_dict({"text": ["one"]}).save_to_disk(folder)
+    (data,) = folder.glob("data-*.arrow")
+    (folder / "cache-0123.arrow").write_bytes(data.read_bytes())
+    documents = read_source(parse_source(folder), cache)
+    assert [document.text for document in documents] == ["one"]

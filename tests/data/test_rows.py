@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
 from benchmark.data import DataConfig, RowStore, build_rows, parse_source
-from benchmark.data.rows import ROWS_A_SECTION, cut_rows
+from benchmark.data.rows import ROWS_A_SECTION, cut_rows, encode_documents, row_blocks
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
+from benchmark.data.text import Document
+from benchmark.data.tokenizers import ByteTokenizer
 from tests.data.conftest import WriteJsonl, sentences
 
 SETTINGS = DataConfig(width=32, min_tokens=8)
@@ -265,3 +267,58 @@ def test_memory_of_parquet_does_not_grow_with_a_row_group(cache: Path, tmp_path:
             pa.set_memory_pool(pa.system_memory_pool())
         peaks.append(pool.max_memory())
     assert 0 < peaks[1] < 1.1 * peaks[0]
+
+
+class CountingTokenizer(ByteTokenizer):
+    """Bytes, and the longest text that was ever encoded at once."""
+
+    def __init__(self) -> None:
+        self.longest = 0
+
+    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+        self.longest = max(self.longest, sum(map(len, texts)))
+        return super().encode_batch(texts)
+
+
+@pytest.mark.parametrize("examples", ["chunks", "first"])
+def test_a_document_of_any_length_is_encoded_in_pieces(
+    examples: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_BATCH", 300)
+    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_PIECE", 100)
+    settings = SETTINGS.model_copy(update={"examples": examples})
+    texts = ["é" * 5000, " ".join(sentences(50)), "short", "x" * 301, "y" * (32 * 12 + 9)]
+    tokenizer = CountingTokenizer()
+    documents = [Document(text, "d") for text in texts]
+    for document, vectors in encode_documents(documents, tokenizer):
+        rows = list(row_blocks(vectors, settings))
+        whole = ByteTokenizer().encode_batch([document.text])[0]
+        expected = cut_rows(whole, 32, examples, 8)
+        assert np.array_equal(np.concatenate([np.zeros((0, 32), np.uint8), *rows]), expected)
+    assert tokenizer.longest == 100
+
+
+def test_long_documents_keep_their_sections(
+    cache: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write_jsonl("a.jsonl", ["a" * 9000, *sentences(9), "b c" * 3000])
+    whole = build_rows(parse_source(path), SETTINGS, cache)
+    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_BATCH", 300)
+    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_PIECE", 100)
+    pieces = build_rows(parse_source(path), SETTINGS, tmp_path / "other")
+    assert pieces.meta == whole.meta
+
+
+def test_kept_white_space_is_another_store(cache: Path, write_jsonl: WriteJsonl) -> None:
+    source = parse_source(write_jsonl("a.jsonl", ["def f(x):\n    return x + 10"]))
+    keep = SETTINGS.model_copy(update={"whitespace": "keep"})
+    stores = [build_rows(source, settings, cache) for settings in (SETTINGS, keep)]
+    shown = [bytes(store.tokens[store.tokens > 0]).decode() for store in stores]
+    assert shown == ["def f(x): return x + 10", "def f(x):\n    return x + 10"]
+    assert stores[1].meta.notes == ()
+
+
+def test_embedded_studies_need_no_word_for_collapsed_white_space() -> None:
+    assert "whitespace" not in SETTINGS.model_dump()
+    keep = SETTINGS.model_copy(update={"whitespace": "keep"})
+    assert DataConfig.model_validate_json(keep.model_dump_json()) == keep
