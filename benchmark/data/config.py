@@ -92,12 +92,23 @@ def _expand_name(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     corpora = load_catalogue().corpora
-    if str(value) in corpora:
+    if value in corpora:
+        _require_one_meaning(value, "corpus", f"{{embedded: {value}}} for the corpus")
         return {"embedded": str(value)}
     if Path(value).exists():
         return {"files": value}
     problem = unknown("source", str(value), [*corpora, GENERIC])
     raise ValueError(f"{problem}, or an existing file or folder")
+
+
+def _require_one_meaning(name: str, what: str, other: str) -> None:
+    """Refuse a name that may be meant as a path; ``other``: what to write if it is not."""
+    if Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else "file"
+        raise ValueError(
+            f"{name!r} is an embedded {what} and also a {kind} here: write {other}, or "
+            f"./{name} for the {kind}"
+        )
 
 
 def _kind_of(value: Any) -> str | None:
@@ -145,7 +156,10 @@ class MixtureSource(Frozen):
 
 
 def _expand_mixture(value: Any) -> Any:
-    return builtin_generic() if value == GENERIC else _expand_name(value)
+    if value != GENERIC:
+        return _expand_name(value)
+    _require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
+    return builtin_generic()
 
 
 Source = Annotated[

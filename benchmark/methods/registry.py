@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from benchmark.core.config_file import explain
+from benchmark.core.config_file import explain, require_numbers
 from benchmark.core.errors import UserError, unknown
 from benchmark.methods.source import DOOR, ENTRY_POINTS, PACKAGE, private_imports
 from benchmark.study.chosen import Chosen, ChosenValues
@@ -78,10 +78,15 @@ def check_methods(study: Study, file: object = None) -> None:
         at = f"{file}: methods.{number}: " if file else f"methods.{number}: "
         settings = method_of(entry, at).Hyperparameters
         try:
-            settings.model_validate(entry.hyperparameters)
+            values = settings.model_validate(entry.hyperparameters)
         except ValidationError as error:
-            problem = explain(error, settings)
+            problem = explain(error, settings, content=entry.hyperparameters)
             raise UserError(f"{at}{entry.method}: hyperparameters.{problem}") from error
+        require_numbers(
+            {"hyperparameters": entry.hyperparameters},
+            {"hyperparameters": values},
+            f"{at}{entry.method}",
+        )
 
 
 def resolve(study: Study) -> Study:
