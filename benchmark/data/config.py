@@ -11,10 +11,12 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     Tag,
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -208,6 +210,15 @@ class DataConfig(Frozen):
     examples: Literal["first", "chunks"] = "chunks"
     min_tokens: PositiveInt = 16
     generic_valid: PositiveInt = 500
+    tokenizer_files: str = ""
+    """Digest of a local tokeniser's files; filled in when a study is run."""
+
+    @model_serializer(mode="wrap")
+    def _without_no_files(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs with other tokenisers do not depend on a field that they do not use."""
+        content: dict[str, Any] = dump(self)
+        unused = set() if self.tokenizer_files else {"tokenizer_files"}
+        return {key: value for key, value in content.items() if key not in unused}
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> DataConfig:

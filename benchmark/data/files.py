@@ -73,7 +73,8 @@ def content_digest(path: Path, cache: Path) -> str:
     """Digest of a file's bytes, remembered in the cache while size and time stay the same."""
     with reading(path):
         state = path.stat()
-        stamp = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
+        times = f"{state.st_mtime_ns} {state.st_ctime_ns}"  # the second cannot be set back
+        stamp = f"{path.resolve()} {state.st_size} {times} {state.st_ino}"
         known = cache / "digests" / hashlib.sha256(stamp.encode()).hexdigest()
         if known.is_file():
             return known.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from benchmark.core.errors import UserError
 from benchmark.data import PreparedData, prepare
 from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
+from benchmark.study.contents import require_same_contents
 from benchmark.study.records import read_record, write_index
 from benchmark.study.study import RunSpec, Study
 
@@ -52,8 +53,10 @@ def run_study(
     ``listen(spec, event)`` hears of each run's progress, ``building(what, rows)`` of token rows.
 
     Raises:
-        UserError: the data cannot be prepared, or is not what earlier results were made with.
+        UserError: the data cannot be prepared; or it, a checkpoint or the tokeniser is not what
+            earlier results were made with.
     """
+    require_same_contents(study, settings.results)
     wanted = [run for run in study.runs() if _selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}

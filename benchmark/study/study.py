@@ -124,7 +124,7 @@ class RunSpec(Frozen):
     @property
     def key(self) -> str:
         """Content hash of the run: the same key means the same result."""
-        return _content_hash(self.model_dump(mode="json"))
+        return _content_hash(_by_content(self.model_dump(mode="json")))
 
     @property
     def run_id(self) -> str:
@@ -136,7 +136,7 @@ class RunSpec(Frozen):
     def protocol(self) -> str:
         """Content hash of what must be equal for runs to be compared."""
         shared = {"data", "target", "model", "training", "fine_tuning"}
-        return _content_hash(self.model_dump(mode="json", include=shared))
+        return _content_hash(_by_content(self.model_dump(mode="json", include=shared)))
 
 
 class Study(Frozen):
@@ -275,6 +275,15 @@ def load_chosen(file: Path) -> Chosen:
     if not file.is_file():
         raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
     return load_config(file, Chosen, "a file of chosen hyper-parameters")
+
+
+def _by_content(spec: dict[str, Any]) -> dict[str, Any]:
+    """A dumped spec without the paths of what it knows by content, wherever that lies."""
+    if "files" in spec["model"]:
+        del spec["model"]["huggingface"]
+    if "tokenizer_files" in spec["data"]:
+        del spec["data"]["tokenizer"]
+    return spec
 
 
 def _content_hash(content: Any) -> str:

@@ -66,3 +66,20 @@ def test_a_wrong_text_field_names_the_fields_there(cache: Path, write_jsonl: Wri
     source = {"dataset": "json", "data_files": [str(path)], "text_field": "body"}
     with pytest.raises(UserError, match="text_field: no field 'body'; valid here: text"):
         list(read_source(parse_source(source), cache))
+
+
+def test_files_behind_patterns_and_links_are_part_of_the_identity(
+    cache: Path, write_jsonl: WriteJsonl, tmp_path: Path
+) -> None:
+    folder = write_jsonl("real/inner/a.jsonl", ["one"]).parent
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "link").symlink_to(folder)
+    (folder / "circle").symlink_to(tmp_path / "corpus")
+    sources = [
+        parse_source({"dataset": "json", "data_files": [f"{folder}/*.jsonl"]}),
+        parse_source({"dataset": "json", "data_files": [f"{tmp_path}/real/**/a.jsonl"]}),
+        parse_source({"dataset": str(tmp_path / "corpus")}),
+    ]
+    before = [source_fingerprint(source, cache) for source in sources]
+    write_jsonl("real/inner/a.jsonl", ["two"])
+    assert all(source_fingerprint(s, cache) != b for s, b in zip(sources, before, strict=True))
