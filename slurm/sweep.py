@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.data import PreparedData, prepare
 from benchmark.running.local import require_same_data
+from benchmark.study.contents import require_same_contents
 from benchmark.study.records import write_index
 from benchmark.study.study import Study
 from slurm.attempts import Attempts
@@ -60,6 +61,7 @@ class Sweep:
             UserError: the data cannot be prepared, or is not what earlier results were made with;
                 the scheduler refuses.
         """
+        require_same_contents(self.study, self.results)
         data = {
             run.target_name: prepare(run.data, run.target, cache, building)
             for run in {planned.spec.target_name: planned.spec for planned in plan.runs}.values()

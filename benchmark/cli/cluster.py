@@ -40,7 +40,7 @@ def submit(
 ) -> None:
     """Submit what a study lacks: nothing that is done, running, queued, failed or lost."""
     loaded = load_profile(profile)
-    sweep = _sweep(study, results)
+    sweep = _sweep(study, results, cache)
     statuses = sweep.statuses()
     wanted = [status for status in statuses if status.state in {"missing", "cancelled"}]
     left = [status for status in statuses if status.state in {"failed", "lost"}]
@@ -62,7 +62,7 @@ def retry(
     cache: CacheOption = None,
 ) -> None:
     """Submit failed and lost runs again; what ran out of memory gets twice as much."""
-    sweep = _sweep(study, results)
+    sweep = _sweep(study, results, cache)
     submissions = sweep.submissions
     if profile is not None:
         loaded = load_profile(profile)
@@ -127,8 +127,8 @@ def logs(
         print(tail(file, lines))
 
 
-def _sweep(study: str, results: Path) -> Sweep:
-    loaded = resolve(load(study))
+def _sweep(study: str, results: Path, cache: Path | None = None) -> Sweep:
+    loaded = resolve(load(study), cache_folder(cache))
     return Sweep(loaded, results / loaded.study)
 
 

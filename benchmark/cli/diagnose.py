@@ -32,6 +32,7 @@ from benchmark.diagnostic.rule import RULE, Rule, load_rule
 from benchmark.diagnostic.settings import Normalisation, Settings, parse_at
 from benchmark.diagnostic.terminal import legend, terminal_summary
 from benchmark.running.progress import StudyProgress
+from benchmark.study.contents import with_contents
 from benchmark.study.environment import cache_folder, describe
 from benchmark.study.records import Environment
 from benchmark.study.study import MethodEntry, RunSpec, Study
@@ -80,7 +81,7 @@ def diagnose_study(
     cache: CacheOption = None,
 ) -> None:
     """Tell from a target's train sample, before training, whether online selection can help."""
-    loaded = load(study)
+    loaded = with_contents(load(study), cache_folder(cache))
     specs = _specs(loaded, model, target, seed)
     job = _Job(
         study=loaded.study,

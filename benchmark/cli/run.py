@@ -53,7 +53,7 @@ def run(
     report: ReportOption = True,
 ) -> None:
     """Run what a study lacks, then print its table and draw its figures."""
-    loaded = resolve(load(study))
+    loaded = resolve(load(study), cache_folder(cache))
     settings = Settings(
         results=results / loaded.study,
         cache=cache_folder(cache),
@@ -99,7 +99,7 @@ def tune(
         device=device,
         retry_failed=retry_failed,
     )
-    _require_ended(_run(resolve(plan), settings(results=folder)), folder)
+    _require_ended(_run(resolve(plan, cache_folder(cache)), settings(results=folder)), folder)
     seen = read_trials(folder, stage)
     chosen = choose(loaded, seen, trials=trials, seed=seed, stage=stage)
     write_chosen(file, chosen)
@@ -107,7 +107,7 @@ def tune(
         say(f"{row.where}: trial {row.trial} chosen, valid loss {row.valid_loss:.4f}")
     say_written([file])
     last = settings(results=results / final.study)
-    _conclude(_run(resolve(final), last), last, report)
+    _conclude(_run(resolve(final, cache_folder(cache)), last), last, report)
 
 
 def _known(names: str | None, known: list[str], what: str) -> tuple[str, ...]:

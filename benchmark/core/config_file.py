@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from benchmark.core.errors import UserError, unknown, where
+from benchmark.core.strict_yaml import load_yaml
+from benchmark.core.wording import place, problem, shown
 
 Loaded = TypeVar("Loaded", bound=BaseModel)
 
@@ -20,20 +22,63 @@ def load_config(file: Path, model: type[Loaded], what: str) -> Loaded:
         UserError: naming the file, the key, the bad value and what is valid.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = load_yaml(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{file}: not valid YAML: {problem}") from error
+    except ValueError as error:
+        raise UserError(f"{file}: {error}") from error
     if not isinstance(content, dict):
         raise UserError(
             f"{file}: {what} is a mapping with the keys {', '.join(model.model_fields)}"
         )
     try:
-        return model.model_validate(content)
+        loaded = model.model_validate(content)
     except ValidationError as error:
-        raise UserError(explain(error, model, file)) from error
+        raise UserError(explain(error, model, file, content)) from error
+    require_numbers(content, loaded, file)
+    return loaded
+
+
+def require_numbers(content: Any, loaded: Any, file: Path | str | None = None) -> None:
+    """Refuse true and false where they were taken for the numbers 1 and 0.
+
+    ``loaded`` is what a validation made of ``content``.
+
+    Raises:
+        UserError: naming file, key and value.
+    """
+    key = _taken_for_number(content, loaded)
+    if key is not None:
+        at = where(file, ".".join(map(str, key[0])))
+        raise UserError(f"{at}must be a number (got {shown(key[1])})")
+
+
+def _taken_for_number(content: Any, loaded: Any) -> tuple[tuple[int | str, ...], bool] | None:
+    """Keys that lead to the first true or false that became a number, and which of them."""
+    if isinstance(content, bool):
+        became = isinstance(loaded, int | float) and not isinstance(loaded, bool)
+        return ((), content) if became else None
+    for key, value in _entries(content):
+        inner = getattr(loaded, key, None) if isinstance(loaded, BaseModel) else _at(loaded, key)
+        found = _taken_for_number(value, inner)
+        if found is not None:
+            return (key, *found[0]), found[1]
+    return None
+
+
+def _entries(content: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(content, dict):
+        return content.items()
+    return enumerate(content) if isinstance(content, list | tuple) else ()
+
+
+def _at(loaded: Any, key: Any) -> Any:
+    if isinstance(loaded, dict):
+        return loaded.get(key)
+    inside = isinstance(loaded, list | tuple) and isinstance(key, int) and key < len(loaded)
+    return loaded[key] if inside else None
 
 
 def load_json(file: Path, model: type[Loaded], what: str) -> Loaded:
@@ -46,44 +91,56 @@ def load_json(file: Path, model: type[Loaded], what: str) -> Loaded:
     try:
         return model.model_validate_json(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        problem = f"not UTF-8 text (byte {error.start})"
+        found = f"not UTF-8 text (byte {error.start})"
     except ValidationError as error:
-        problem = explain(error, model)
-    raise UserError(f"{file}: not a valid {what}: {problem}; remove it to redo")
+        found = explain(error, model)
+    raise UserError(f"{file}: not a valid {what}: {found}; remove it to redo")
 
 
-def explain(error: ValidationError, model: type[BaseModel], file: Path | str | None = None) -> str:
-    """One line for the first problem of a validation: file, key, bad value, valid choices."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    file: Path | str | None = None,
+    content: Any = None,
+) -> str:
+    """One line for the first problem of a validation: file, key, bad value, valid choices.
+
+    ``content`` is what was validated, if it is at hand: keys are then named as it has them.
+    """
+    errors = error.errors(include_url=False)
+    # Where a path or a mapping is wanted and a mapping is given, it is not a path that is missed.
+    mapped = (e for e in errors if e["type"] != "path_type" or not isinstance(e["input"], dict))
+    first = next(mapped, errors[0])
+    key = ".".join(place(first["loc"], content, first["input"]))
     at = where(file, key)
     if first["type"] == "extra_forbidden":
         return str(unknown("key", first["loc"][-1], _fields_at(model, first["loc"][:-1]), at=at))
     if first["type"] == "missing":
         return f"{at}is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    message = problem(first)
+    if first["type"] == "model_type":
+        message += f" with the keys {', '.join(_fields_at(model, first['loc']))}"
     if not key:
         return f"{at}{message}"
-    return f"{at}{message} (got {_brief(first['input'])})"
+    return f"{at}{message} (got {shown(first['input'])})"
 
 
-def _fields_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Names of the fields that are valid at ``location`` inside ``model``."""
+    models = [model]
     for part in location:
-        fields = getattr(model, "model_fields", {})
-        annotation = fields[part].annotation if part in fields else model
-        candidates = [annotation, *_arguments(annotation)]
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        named = [c for c in found if c.__name__ == part]
-        model = (named or found or [model])[0]
-    return list(getattr(model, "model_fields", {}))
+        # Among alternatives, pydantic names the one that it took by its class or by a key of it.
+        named = [m for m in models if len(models) > 1 and part in {m.__name__, *m.model_fields}]
+        holding = [m for m in models if part in m.model_fields]
+        if named:
+            models = named
+        elif holding:
+            annotation = holding[0].model_fields[str(part)].annotation
+            candidates = [annotation, *_arguments(annotation)]
+            models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return list(models[0].model_fields) if models else []
 
 
 def _arguments(annotation: Any) -> list[Any]:
     nested = getattr(annotation, "__args__", ())
     return [leaf for inner in nested for leaf in (inner, *_arguments(inner))]
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -6,10 +6,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-import yaml
 from pydantic import Field, PositiveFloat, model_validator
 
 from benchmark.core.frozen import Frozen
+from benchmark.core.strict_yaml import load_yaml
 
 HELD_OUT_MEGABYTES = 0.6
 LARGEST_HELD_OUT_SHARE = 0.25
@@ -64,4 +64,4 @@ class Catalogue(Frozen):
 def load_catalogue() -> Catalogue:
     """The packaged ``corpora.yaml``."""
     text = files("benchmark.data").joinpath("corpora.yaml").read_text(encoding="utf-8")
-    return Catalogue.model_validate(yaml.safe_load(text))
+    return Catalogue.model_validate(load_yaml(text))

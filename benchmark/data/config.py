@@ -113,12 +113,23 @@ def _expand_name(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     corpora = load_catalogue().corpora
-    if str(value) in corpora:
+    if value in corpora:
+        _require_one_meaning(value, "corpus", f"{{embedded: {value}}} for the corpus")
         return {"embedded": str(value)}
     if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
         return {"files": value}
     problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
     raise ValueError(f"{problem}, or an existing file or folder")
+
+
+def _require_one_meaning(name: str, what: str, other: str) -> None:
+    """Refuse a name that may be meant as a path; ``other``: what to write if it is not."""
+    if Path(name).exists():
+        kind = "folder" if Path(name).is_dir() else "file"
+        raise ValueError(
+            f"{name!r} is an embedded {what} and also a {kind} here: write {other}, or "
+            f"./{name} for the {kind}"
+        )
 
 
 def _kind_of(value: Any) -> str | None:
@@ -169,7 +180,10 @@ class MixtureSource(Frozen):
 
 
 def _expand_mixture(value: Any) -> Any:
-    return builtin_generic() if value == GENERIC else _expand_name(value)
+    if value != GENERIC:
+        return _expand_name(value)
+    _require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
+    return builtin_generic()
 
 
 Source = Annotated[
@@ -224,14 +238,16 @@ class DataConfig(Frozen):
     min_tokens: PositiveInt = 16
     generic_valid: PositiveInt = 500
     whitespace: Whitespace = "collapse"
+    tokenizer_files: str = ""
+    """Digest of a local tokeniser's files; filled in when a study is run."""
 
     @model_serializer(mode="wrap")
-    def _without_collapse(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys of runs from before there was a choice are those of ``collapse``."""
+    def _without_what_was_not(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs do not depend on what they do not use, or on a choice that came later."""
         content: dict[str, Any] = dump(self)
-        if self.whitespace == "collapse":
-            content.pop("whitespace", None)
-        return content
+        unused = {"whitespace"} if self.whitespace == "collapse" else set()
+        unused |= set() if self.tokenizer_files else {"tokenizer_files"}
+        return {key: value for key, value in content.items() if key not in unused}
 
     @model_validator(mode="after")
     def _pieces_fit(self) -> DataConfig:

@@ -79,7 +79,9 @@ def _stamp(path: Path) -> str:
     """What changes, without spaces, whenever a file is written anew or is another one."""
     with reading(path):
         state = path.stat()
-    return f"{state.st_dev}-{state.st_ino}-{state.st_size}-{state.st_mtime_ns}"
+    # The last cannot be set back.
+    times = f"{state.st_mtime_ns}-{state.st_ctime_ns}"
+    return f"{state.st_dev}-{state.st_ino}-{state.st_size}-{times}"
 
 
 def _remembered(memory: Path) -> dict[str, str]:

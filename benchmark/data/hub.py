@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from glob import glob
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,17 +27,34 @@ def read_hub(source: HubSource, tally: Tally) -> Iterator[Document]:
 
 
 def hub_fingerprint(source: HubSource, cache: Path) -> str:
-    """Digest of the local files that the data set is made of.
+    """Digest of the local files that the data set is made of, those behind patterns too.
 
     A data set of the hub has none: it is known by its name, and by ``revision`` if one is given.
     """
-    local = [Path(name) for name in source.data_files or () if Path(name).is_file()]
-    if Path(source.dataset).is_dir():
-        local += [path for path in Path(source.dataset).rglob("*") if path.is_file()]
     digest = hashlib.sha256()
-    for path in sorted(local):
-        digest.update(content_digest(path, cache).encode())
+    for name in source.data_files or ():
+        matching = [name] if Path(name).exists() else sorted(glob(name, recursive=True))  # noqa: PTH207
+        for path in map(Path, matching):
+            files = _below(path) if path.is_dir() else [path]
+            for file in files:
+                digest.update(f"{file.name} {content_digest(file, cache)}\n".encode())
+    folder = Path(source.dataset)
+    for file in _below(folder):
+        digest.update(f"{file.relative_to(folder)} {content_digest(file, cache)}\n".encode())
     return digest.hexdigest()
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files below a folder, those behind links to folders too, which ``datasets`` follows."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # links that lead in a circle
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if Path(place, name).is_file()]
+    return sorted(found)
 
 
 def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:

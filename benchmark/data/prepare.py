@@ -78,6 +78,11 @@ class PreparedData:
     report: DataReport
 
     @property
+    def cache(self) -> Path:
+        """The cache that holds it."""
+        return self.folder.parent.parent
+
+    @property
     def fingerprint(self) -> str:
         """Digest of the rows of every split."""
         return hashlib.sha256(json.dumps(self.report.fingerprints).encode()).hexdigest()

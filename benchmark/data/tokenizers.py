@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.core.errors import UserError
-from benchmark.data.files import content_digest
+from benchmark.data.digests import tokenizer_digest
 
 BYTES = "bytes"
 
@@ -93,10 +92,5 @@ def load_tokenizer(name: str) -> Tokenizer:
 
 
 def tokenizer_fingerprint(name: str, cache: Path) -> str:
-    """The name, or a digest of the files if it is a local folder; loads nothing."""
-    if name == BYTES or not Path(name).is_dir():
-        return name
-    digest = hashlib.sha256()
-    for path in sorted(path for path in Path(name).iterdir() if path.is_file()):
-        digest.update(f"{path.name} {content_digest(path, cache)}\n".encode())
-    return digest.hexdigest()
+    """The name, or a digest of the files if it is local; loads nothing."""
+    return name if name == BYTES else tokenizer_digest(name, cache) or name

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from benchmark.core.config_file import explain
+from benchmark.core.config_file import explain, require_numbers
 from benchmark.core.errors import UserError, unknown
 from benchmark.methods.source import DOOR, ENTRY_POINTS, PACKAGE, private_imports
 from benchmark.study.chosen import Chosen, ChosenValues
+from benchmark.study.contents import with_contents
+from benchmark.study.environment import cache_folder
 from benchmark.study.method_files import code_digest, file_of, load_module, names_file
 from benchmark.study.study import MethodEntry, Study, load_chosen
 
@@ -78,20 +80,27 @@ def check_methods(study: Study, file: object = None) -> None:
         at = f"{file}: methods.{number}: " if file else f"methods.{number}: "
         settings = method_of(entry, at).Hyperparameters
         try:
-            settings.model_validate(entry.hyperparameters)
+            values = settings.model_validate(entry.hyperparameters)
         except ValidationError as error:
-            problem = explain(error, settings)
+            problem = explain(error, settings, content=entry.hyperparameters)
             raise UserError(f"{at}{entry.method}: hyperparameters.{problem}") from error
+        require_numbers(
+            {"hyperparameters": entry.hyperparameters},
+            {"hyperparameters": values},
+            f"{at}{entry.method}",
+        )
 
 
-def resolve(study: Study) -> Study:
+def resolve(study: Study, cache: Path | None = None) -> Study:
     """The study with every hyper-parameter written out, so that runs do not depend on defaults.
 
-    Methods in files get the digest of their code, so that runs do not outlive it. Values chosen
-    by tuning are read in, those of the study's own models, targets and methods.
+    Methods in files get the digest of their code, local checkpoints and tokenisers that of their
+    files (remembered in ``cache``), so that runs do not outlive them. Values chosen by tuning are
+    read in, those of the study's own models, targets and methods.
 
     Raises:
-        UserError: a chosen value is missing or invalid, or contradicts what the study says.
+        UserError: a chosen value is missing or invalid, or contradicts what the study says; a
+            file cannot be read.
     """
     entries = []
     for entry in study.methods:
@@ -99,7 +108,8 @@ def resolve(study: Study) -> Study:
         values = settings.model_validate(entry.hyperparameters).model_dump(mode="json")
         code = code_digest(Path(entry.method)) if names_file(entry.method) else ""
         entries.append(entry.model_copy(update={"hyperparameters": values, "code": code}))
-    resolved = study.model_copy(update={"methods": tuple(entries)})
+    known = with_contents(study, cache_folder(cache))
+    resolved = known.model_copy(update={"methods": tuple(entries)})
     if study.tuned is None:
         return resolved
     return resolved.model_copy(update={"tuned": _chosen_for(study, study.tuned)})

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from benchmark.core.errors import unknown
 from benchmark.core.frozen import Frozen
@@ -55,11 +60,14 @@ class ModelConfig(Frozen):
     transformer: TransformerConfig | None = None
     huggingface: str | None = None
     huggingface_config: dict[str, Any] | None = None
+    files: str = ""
+    """Digest of a local checkpoint's files; filled in when a study is run."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ModelConfig:
-        if len(self.model_dump(exclude_none=True)) != 1:
-            raise ValueError(f"give exactly one of {', '.join(type(self).model_fields)}")
+        ways = [name for name in type(self).model_fields if name != "files"]
+        if sum(getattr(self, name) is not None for name in ways) != 1:
+            raise ValueError(f"give exactly one of {', '.join(ways)}")
         if self.preset is not None and self.preset not in PRESETS:
             raise ValueError(str(unknown("preset", self.preset, PRESETS)))
         if self.huggingface_config is not None and "model_type" not in self.huggingface_config:
@@ -67,3 +75,9 @@ class ModelConfig(Frozen):
                 "huggingface_config needs a model_type, such as gpt2 or llama, beside its options"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_no_files(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs of other models do not depend on a field that they do not use."""
+        content: dict[str, Any] = dump(self)
+        return content if self.files else {k: v for k, v in content.items() if k != "files"}

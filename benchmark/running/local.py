@@ -14,6 +14,7 @@ from benchmark.data import PreparedData, prepare
 from benchmark.data.sources import listing_notes
 from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
+from benchmark.study.contents import require_same_contents
 from benchmark.study.records import read_record, require_same_whitespace, write_index
 from benchmark.study.study import RunSpec, Study
 
@@ -58,8 +59,10 @@ def run_study(
     ``note(line)`` of files in folders of the user's that are not read, before any run starts.
 
     Raises:
-        UserError: the data cannot be prepared, or is not what earlier results were made with.
+        UserError: the data cannot be prepared; or it, a checkpoint or the tokeniser is not what
+            earlier results were made with.
     """
+    require_same_contents(study, settings.results)
     wanted = [run for run in study.runs() if _selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}

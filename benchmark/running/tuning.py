@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.core.strict_yaml import dump_yaml
 from benchmark.running.trials import trial_label, trial_study
 from benchmark.study.chosen import Chosen, ChosenValues
 from benchmark.study.records import RunRecord, load_records
@@ -82,7 +81,7 @@ def choose(
 def write_chosen(file: Path, chosen: Chosen) -> None:
     """Write a file of chosen values that a study can name."""
     content = chosen.model_dump(mode="json")
-    write_atomically(file, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(file, dump_yaml(content))
 
 
 def _seen_by_choice(record: RunRecord, stage: Stage) -> TrialResult:

@@ -24,7 +24,7 @@ def names_file(method: str) -> bool:
 
 def label_of_file(method: str) -> str:
     """What tables and folders call a method in a file."""
-    return re.sub(r"[^A-Za-z0-9_.+]", "_", Path(method).stem)[:60]
+    return re.sub(r"^\.|[^A-Za-z0-9_.+]", "_", Path(method).stem)[:60]
 
 
 def file_of(method: str, code: str) -> Path:

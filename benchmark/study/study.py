@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -24,10 +25,15 @@ from benchmark.data.config import DataConfig, Planting, TargetConfig, plant
 from benchmark.models.config import ModelConfig
 from benchmark.study.chosen import Chosen
 from benchmark.study.method_files import label_of_file, names_file
+from benchmark.study.names import check_name
 
 Count = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+]+$", max_length=60)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_+][A-Za-z0-9_.+]*$", max_length=60),
+    BeforeValidator(check_name),
+]
 
 
 class TrainingConfig(Frozen):
@@ -138,7 +144,7 @@ class RunSpec(Frozen):
     @property
     def key(self) -> str:
         """Content hash of the run: the same key means the same result."""
-        return _content_hash(self.model_dump(mode="json"))
+        return _content_hash(_by_content(self.model_dump(mode="json")))
 
     @property
     def run_id(self) -> str:
@@ -150,7 +156,7 @@ class RunSpec(Frozen):
     def protocol(self) -> str:
         """Content hash of what must be equal for runs to be compared."""
         shared = {"data", "target", "model", "training", "fine_tuning"}
-        return _content_hash(self.model_dump(mode="json", include=shared))
+        return _content_hash(_by_content(self.model_dump(mode="json", include=shared)))
 
 
 class Study(Frozen):
@@ -192,6 +198,16 @@ class Study(Frozen):
         if twice:
             raise ValueError(f"{twice[0]!r} is used twice: give one of them another label")
         return entries
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"seed {twice} is listed twice, which makes no other run: list it once"
+            )
+        return seeds
 
     @model_validator(mode="after")
     def _targets_fill_a_batch(self) -> Study:
@@ -255,13 +271,16 @@ def embedded_studies() -> dict[str, Path]:
 def find_study(name: str) -> Path:
     """The file of a study given by path or by the name of an embedded one."""
     file = Path(name)
-    if file.suffix in {".yaml", ".yml"} or file.exists():
-        if not file.is_file():
-            raise UserError(
-                f"{file}: no such study file; embedded: {', '.join(embedded_studies())}"
-            )
-        return file
     studies = embedded_studies()
+    if name in studies and file.is_file():
+        raise UserError(
+            f"{name}: is an embedded study and also a file here: write ./{name} for the file, or "
+            "rename it for the embedded study"
+        )
+    if name not in studies and (file.suffix in {".yaml", ".yml"} or file.exists()):
+        if not file.is_file():
+            raise UserError(f"{file}: no such study file; embedded: {', '.join(studies)}")
+        return file
     if name not in studies:
         raise unknown("study", name, [*studies, "or a path to a .yaml file"])
     return studies[name]
@@ -290,6 +309,15 @@ def load_chosen(file: Path) -> Chosen:
     if not file.is_file():
         raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
     return load_config(file, Chosen, "a file of chosen hyper-parameters")
+
+
+def _by_content(spec: dict[str, Any]) -> dict[str, Any]:
+    """A dumped spec without the paths of what it knows by content, wherever that lies."""
+    if "files" in spec["model"]:
+        del spec["model"]["huggingface"]
+    if "tokenizer_files" in spec["data"]:
+        del spec["data"]["tokenizer"]
+    return spec
 
 
 def _content_hash(content: Any) -> str:

@@ -110,7 +110,7 @@ class Trainer:
             seed=spec.seed,
             meter=self.meter,
             learning_rate=self._learning_rate,
-            decode=text_decoder(data.tokenizer),
+            decode=text_decoder(spec.data.tokenizer),
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)

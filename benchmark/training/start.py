@@ -7,6 +7,7 @@ from torch import nn
 
 from benchmark.data import PreparedData
 from benchmark.models.build import build_model
+from benchmark.study.contents import require_contents
 from benchmark.study.study import RunSpec
 
 
@@ -22,12 +23,14 @@ def initial_model(spec: RunSpec, data: PreparedData) -> nn.Module:
     """The main model as all runs of its model, data and seed start with it.
 
     Raises:
-        UserError: a checkpoint that cannot be read or does not fit the rows.
+        UserError: a checkpoint that cannot be read, does not fit the rows, or has changed since
+            the run was planned.
     """
+    require_contents(spec, data.cache)
     return build_model(
         spec.model,
         vocabulary_size=data.vocabulary_size,
         length=data.width,
-        tokenizer=data.tokenizer,
+        tokenizer=spec.data.tokenizer,
         seed=spec.seed,
     )

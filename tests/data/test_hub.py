@@ -113,3 +113,20 @@ def test_arrow_files_that_are_no_part_of_a_saved_data_set(tmp_path: Path, cache:
     (folder / "cache-0123.arrow").write_bytes(data.read_bytes())
     documents = read_source(parse_source(folder), cache)
     assert [document.text for document in documents] == ["one"]
+
+
+def test_files_behind_patterns_and_links_are_part_of_the_identity(
+    cache: Path, write_jsonl: WriteJsonl, tmp_path: Path
+) -> None:
+    folder = write_jsonl("real/inner/a.jsonl", ["one"]).parent
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "link").symlink_to(folder)
+    (folder / "circle").symlink_to(tmp_path / "corpus")
+    sources = [
+        parse_source({"dataset": "json", "data_files": [f"{folder}/*.jsonl"]}),
+        parse_source({"dataset": "json", "data_files": [f"{tmp_path}/real/**/a.jsonl"]}),
+        parse_source({"dataset": str(tmp_path / "corpus")}),
+    ]
+    before = [source_fingerprint(source, cache) for source in sources]
+    write_jsonl("real/inner/a.jsonl", ["two"])
+    assert all(source_fingerprint(s, cache) != b for s, b in zip(sources, before, strict=True))

@@ -6,17 +6,22 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmark.core.errors import UserError
+from benchmark.methods.registry import resolve
 from benchmark.report.results.inputs import load_results
 from benchmark.report.results.numbers import make_numbers
 from benchmark.report.tables.write import csv_table, markdown_table
+from benchmark.running.local import Settings, run_study
+from benchmark.running.merging.places import differ_in_paths_only, same_method
 from benchmark.running.merging.plan import carry_out, plan_import
-from benchmark.study.records import read_index, write_index
+from benchmark.study.records import load_records, read_index, write_index
+from benchmark.study.study import MethodEntry, Study
 from tests.conftest import CommandLine
 
 MINI = Path(__file__).parents[2] / "results" / "published" / "mini"
@@ -205,3 +210,107 @@ def test_a_failure_half_way_takes_back_what_was_written(
 def test_a_folder_without_records_is_named(ours: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no records here"):
         plan_import(tmp_path / "nothing", ours)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Results of ours and of a colleague's who keeps the same files elsewhere."""
+
+    ours: Path
+    theirs: Path
+
+
+@pytest.fixture
+def places(content: dict[str, Any], corpus: tuple[Path, Path], tmp_path: Path) -> Places:
+    """Both have trained; the colleague a method more."""
+    generic, target = corpus
+    folders = {}
+    for who, methods in {"ours": ["pretraining"], "theirs": ["pretraining", "target_only"]}.items():
+        home = tmp_path / who
+        shutil.copytree(generic, home / "generic")
+        shutil.copy(target, home / "target.txt")
+        study = content | {
+            "data": content["data"] | {"generic": {"files": str(home / "generic")}},
+            "targets": {
+                "harbour": content["targets"]["harbour"] | {"source": f"{home}/target.txt"}
+            },
+            "methods": methods,
+        }
+        plan = resolve(Study.model_validate(study), tmp_path / "cache")
+        settings = Settings(results=home / "results", cache=tmp_path / "cache")
+        outcome = run_study(plan, settings, lambda *_: None, lambda *_: None)
+        assert len(outcome.done) == len(methods)
+        folders[who] = home / "results"
+    return Places(**folders)
+
+
+def test_records_of_the_same_data_come_from_another_place(places: Places) -> None:
+    plan = plan_import(places.theirs, places.ours)
+    assert not plan.refused
+    (mine,) = (run.run_id for run in read_index(places.ours).study.runs())
+    assert plan.present == (mine,)
+    carry_out(plan)
+    ours = load_records(places.ours)
+    assert [record.spec.method.label for record in ours] == ["pretraining", "target_only"]
+    assert len({record.protocol for record in ours}) == 1
+    assert [record.key for record in ours] == [record.spec.key for record in ours]
+    assert [record.run_id for record in ours] == list(read_index(places.ours).runs)
+    figures = {record.spec.method.label: record.stages for record in load_records(places.theirs)}
+    assert ours[1].stages == figures["target_only"]
+    again = plan_import(places.theirs, places.ours)
+    assert (len(again.new), len(again.present), again.refused) == (0, 2, {})
+    other = "f" * 64
+    change(record_file(places.theirs, "target_only"), set_in("data", "fingerprint", value=other))
+    (reason,) = plan_import(places.theirs, places.ours).refused.values()
+    assert reason.startswith("data fingerprint: ffffffff differs from ours")
+    for file in places.ours.glob("runs/*/record.json"):
+        file.unlink()
+    (*_, reason) = plan_import(places.theirs, places.ours).refused.values()
+    assert "its data lies elsewhere" in reason
+    assert "run one first" in reason
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"files": ["/a/x.txt"]}, {"files": ["b/x.txt"]}, True),
+        ({"files": ["x.txt"]}, {"files": ["x.txt"], "text_field": "body"}, False),
+        ({"files": ["x.txt"]}, {"embedded": "kjv"}, False),
+        ({"embedded": "kjv"}, {"embedded": "shakespeare"}, False),
+        ({"dataset": "a/b"}, {"dataset": "c/b"}, False),
+        ({"dataset": "/a/b"}, {"dataset": "./c/b"}, True),
+        (
+            {"dataset": "json", "data_files": ["/a/*.jsonl"]},
+            {"dataset": "json", "data_files": ["b/*.jsonl"]},
+            True,
+        ),
+        (
+            {"mixture": {"x": {"source": {"files": ["/a"]}, "megabytes": 1}}},
+            {"mixture": {"x": {"source": {"files": ["/b"]}, "megabytes": 1}}},
+            True,
+        ),
+        (
+            {"mixture": {"x": {"source": {"files": ["/a"]}, "megabytes": 1}}},
+            {"mixture": {"x": {"source": {"files": ["/b"]}, "megabytes": 2}}},
+            False,
+        ),
+    ],
+)
+def test_only_paths_of_files_may_differ(
+    content: dict[str, Any], one: dict[str, Any], other: dict[str, Any], same: bool
+) -> None:
+    runs = [
+        Study.model_validate(content | {"data": {"width": 48, "generic": source}}).runs()[0]
+        for source in (one, other)
+    ]
+    assert differ_in_paths_only(*runs) is same
+
+
+def test_a_method_in_a_file_is_known_by_its_code() -> None:
+    one = MethodEntry(method="a/mine.py", code="0" * 64)
+    assert same_method(one, MethodEntry(method="/b/mine.py", code="0" * 64))
+    assert not same_method(one, MethodEntry(method="/b/mine.py", code="1" * 64))
+    assert not same_method(one, MethodEntry(method="/b/mine.py", code="0" * 64, label="other"))
+    changed = MethodEntry(method="/b/mine.py", code="0" * 64, hyperparameters={"rate": 1})
+    assert not same_method(one, changed)
+    assert not same_method(MethodEntry(method="dds"), MethodEntry(method="soba", label="dds"))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from benchmark.core.files import write_atomically
+from benchmark.core.strict_yaml import dump_yaml
 from benchmark.diagnostic.evidence.cells import load_evidence
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.evidence.prediction import compare_candidates, fit
@@ -60,5 +60,5 @@ def candidate_features(cells: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def write_rule(file: Path, rule: Rule) -> None:
     """Publish a rule as YAML."""
-    content = yaml.safe_dump(rule.model_dump(mode="json"), sort_keys=False, width=99)
+    content = dump_yaml(rule.model_dump(mode="json"), width=99)
     write_atomically(file, HEADER + content)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.running.merging.places import differ_in_paths_only, same_method, shared
 from benchmark.running.merging.reading import RefusedError
 from benchmark.study.records import RunRecord
 from benchmark.study.study import RunSpec, Study
 
 SHORT = 8
-SHARED = {"data", "target", "model", "training", "fine_tuning"}
-"""What a protocol hash is taken of."""
 Place = Callable[[RunRecord], Hashable]
 
 
@@ -41,6 +40,7 @@ def not_ours(theirs: Iterable[RunRecord], study: Study, records: list[RunRecord]
 
 def _other_protocols(theirs: Iterable[RunRecord], ours: _Ours) -> dict[str, str]:
     specs = {(spec.model_name, spec.target_name): spec for spec in ours.specs}
+    measured = {record.spec.target_name for record in ours.records}
     refused = {}
     for record in theirs:
         spec = record.spec
@@ -50,20 +50,24 @@ def _other_protocols(theirs: Iterable[RunRecord], ours: _Ours) -> dict[str, str]
             refused[record.run_id] = _not_in_study("target", spec.target_name, ours.study.targets)
         else:
             here = specs[spec.model_name, spec.target_name]
-            if record.protocol != here.protocol:
+            if record.protocol == here.protocol:
+                continue
+            difference = _difference(shared(spec), shared(here))
+            if not differ_in_paths_only(spec, here):
                 refused[record.run_id] = (
                     f"protocol {record.protocol[:SHORT]} differs from ours, "
-                    f"{here.protocol[:SHORT]}: {_difference(_shared(spec), _shared(here))}"
+                    f"{here.protocol[:SHORT]}: {difference}"
+                )
+            elif spec.target_name not in measured:
+                refused[record.run_id] = (
+                    f"its data lies elsewhere ({difference}), and no record of ours on target "
+                    f"{spec.target_name!r} tells whether it is the same: run one first"
                 )
     return refused
 
 
 def _not_in_study(kind: str, name: str, known: Iterable[str]) -> str:
     return f"{kind} {name!r} is not in our study; its {kind}s: {', '.join(known)}"
-
-
-def _shared(spec: RunSpec) -> dict[str, Any]:
-    return spec.model_dump(mode="json", include=SHARED)
 
 
 def _other_methods(theirs: Iterable[RunRecord], ours: _Ours) -> dict[str, str]:
@@ -77,7 +81,7 @@ def _other_methods(theirs: Iterable[RunRecord], ours: _Ours) -> dict[str, str]:
             unknown.append(record)
             continue
         here = entries[spec.model_name, spec.target_name, spec.method.label]
-        if spec.method != here:
+        if not same_method(spec.method, here):
             refused[record.run_id] = (
                 f"method {here.label!r} is another one here: "
                 f"{_difference(spec.method.model_dump(), here.model_dump())}; give it another label"

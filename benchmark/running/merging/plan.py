@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically, write_once
 from benchmark.running.merging.checks import not_ours, require_same_figures
+from benchmark.running.merging.places import as_ours
 from benchmark.running.merging.reading import ForeignRun, RefusedError, read_run
 from benchmark.study.records import load_records, read_index, read_record, run_folder, write_index
 from benchmark.study.study import Study
@@ -38,6 +39,8 @@ class ImportPlan:
 def plan_import(folder: Path, into: Path) -> ImportPlan:
     """Check every record below ``folder``, a results folder, against the study in ``into``.
 
+    Records of the same rows from files in another place come in under our paths.
+
     Raises:
         UserError: ``folder`` holds no records, or ``into`` no valid study.
     """
@@ -54,7 +57,8 @@ def plan_import(folder: Path, into: Path) -> ImportPlan:
     present: list[ForeignRun] = []
     for run in (run for run in runs if run.record.run_id not in refused):
         try:
-            (present if _is_here(run, into) else new).append(run)
+            moved = as_ours(run, study)
+            (present if _is_here(moved, into, new) else new).append(moved)
         except RefusedError as error:
             refused[run.record.run_id] = str(error)
     extended = _extended(study, new, _labels(folder))
@@ -106,8 +110,10 @@ def _readable(files: Iterable[Path]) -> tuple[list[ForeignRun], dict[str, str]]:
     return runs, refused
 
 
-def _is_here(run: ForeignRun, into: Path) -> bool:
-    ours = read_record(into, run.record.run_id)
+def _is_here(run: ForeignRun, into: Path, new: Iterable[ForeignRun]) -> bool:
+    """Whether we have a run, or have just taken it from another place of theirs."""
+    known = {other.record.run_id: other.record for other in new}
+    ours = read_record(into, run.record.run_id) or known.get(run.record.run_id)
     if ours is not None:
         require_same_figures(run.record, ours)
     return ours is not None

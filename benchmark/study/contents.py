@@ -1,0 +1,109 @@
+"""What a study names by a path, known by its content: local checkpoints and tokenisers.
+
+Rows are known by their fingerprint, and a record made from others is refused. What a model starts
+from and how many tokens it knows is in no row, so that it has to be in the run's key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.core.errors import UserError
+from benchmark.data.config import DataConfig
+from benchmark.data.digests import checkpoint_digest, tokenizer_digest
+from benchmark.models.config import ModelConfig
+from benchmark.study.records import read_index
+from benchmark.study.study import RunSpec, Study
+
+
+def with_contents(study: Study, cache: Path) -> Study:
+    """The study with the digests of its local checkpoints and of its local tokeniser.
+
+    ``cache`` remembers the digests of files that have not changed.
+
+    Raises:
+        UserError: a folder that is clearly meant as one is missing, or a file cannot be read.
+    """
+    models = {
+        name: model.model_copy(update={"files": _files(model, cache, f"models.{name}.")})
+        for name, model in study.models.items()
+    }
+    digest = _tokenizer_files(study.data, cache)
+    data = study.data.model_copy(update={"tokenizer_files": digest})
+    return study.model_copy(update={"models": models, "data": data})
+
+
+def require_contents(spec: RunSpec, cache: Path) -> None:
+    """Refuse a run whose checkpoint or tokeniser is no longer the one that it was planned with.
+
+    Raises:
+        UserError: naming it.
+    """
+    model, data = spec.model, spec.data
+    if model.files and model.files != _files(model, cache):
+        raise _changed(f"models.{spec.model_name}: {model.huggingface}", model.files)
+    if data.tokenizer_files and data.tokenizer_files != _tokenizer_files(data, cache):
+        raise _changed(f"data.tokenizer: {data.tokenizer}", data.tokenizer_files)
+
+
+def require_same_contents(study: Study, results: Path) -> None:
+    """Refuse to mix results of a checkpoint or tokeniser with those of what it was before.
+
+    ``study`` has its contents; ``results`` is the folder that its runs go to.
+
+    Raises:
+        UserError: naming what has changed and what to do.
+    """
+    if not (results / "study.json").exists():
+        return
+    before = read_index(results).study
+    other = "rename the study or give another --results folder"
+    for name, model in study.models.items():
+        was = before.models.get(name)
+        if was is None or was.huggingface != model.huggingface:
+            continue
+        if was.files != model.files and _has_records(results, f"{name}-*"):
+            raise UserError(
+                f"{results}: models.{name}: the files of {model.huggingface} have changed since "
+                f"runs were made here: {other}"
+            )
+    was_data, data = before.data, study.data
+    same_path = was_data.tokenizer == data.tokenizer
+    if same_path and was_data.tokenizer_files != data.tokenizer_files and _has_records(results):
+        raise UserError(
+            f"{results}: data.tokenizer: the files of {data.tokenizer} have changed since runs "
+            f"were made here: {other}"
+        )
+
+
+def _has_records(results: Path, runs: str = "*") -> bool:
+    return any((results / "runs").glob(f"{runs}/record.json"))
+
+
+def _changed(what: str, planned: str) -> UserError:
+    return UserError(
+        f"{what} has changed since these runs were planned (files {planned[:8]}): start the "
+        "command again"
+    )
+
+
+def _files(model: ModelConfig, cache: Path, at: str = "") -> str:
+    if model.huggingface is None:
+        return ""
+    _require_folder(model.huggingface, f"{at}huggingface")
+    return checkpoint_digest(model.huggingface, cache)
+
+
+def _tokenizer_files(data: DataConfig, cache: Path) -> str:
+    if data.tokenizer == "bytes":
+        return ""
+    _require_folder(data.tokenizer, "data.tokenizer")
+    return tokenizer_digest(data.tokenizer, cache)
+
+
+def _require_folder(name: str, at: str) -> None:
+    """Names of the hub begin neither with a slash nor with a dot."""
+    if name.startswith(("/", "./", "../")) and not Path(name).exists():
+        raise UserError(
+            f"{at}: {name}: no such folder; paths are relative to where the command runs"
+        )
