@@ -120,8 +120,9 @@ def _markdown(summary: pd.DataFrame, domain: str, results: Path) -> str:
     rule = (
         f"Share of rows of domain {code_markdown(domain)} among the generic rows trained on "
         f"(precision), over the last quarter of {study.training.steps} steps; times its share of "
-        f"the corpus, {summary['base_rate'].mean():.2%}; the highest of all evaluations; and the share of its "
-        f"rows trained on at least once (recall). Seeds: {', '.join(map(str, study.seeds))}."
+        f"the corpus, {summary['base_rate'].mean():.2%}; the highest of all evaluations; and the "
+        "share of its rows trained on at least once (recall). "
+        f"Seeds: {', '.join(map(str, study.seeds))}."
     )
     title = escape_markdown(f"{study.study}: who trains on {domain}")
     return "\n".join([f"# {title}", "", *rows, "", rule, ""])

@@ -93,7 +93,7 @@ def _found(characters: frozenset[str]) -> dict[str, str]:
 
 def _others() -> list[tuple[str, str]]:
     """Families and files to look into; those of plain letters that most systems have, first."""
-    plain = [font for font in fontManager.ttflist if font.style == "normal"]
+    plain = [font for font in fontManager.ttflist if (font.style, font.weight) == ("normal", 400)]
     bundled = Path(matplotlib.get_data_path())
     # The fonts that come along for formulas keep other signs at the places of letters.
     usable = {

@@ -139,7 +139,8 @@ def _add_legend(figure: Figure, handles: list[Line2D], **settings: Any) -> tuple
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
     dress(legend)
-    size = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    size = legend.get_window_extent(renderer)
     return size.width / figure.dpi, size.height / figure.dpi
 
 
