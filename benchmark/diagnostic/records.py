@@ -40,12 +40,17 @@ class Answer(Frozen):
 
 
 class Verdict(Frozen):
-    """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what."""
+    """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what.
+
+    ``outside``: what of the study lies outside what the rule was fitted on, in words; with any, no
+    answer has a probability.
+    """
 
     status: str
     fitted_on: str | None
     answers: dict[str, Answer]
     sentence: str
+    outside: tuple[str, ...] = ()
 
 
 class CheckpointRecord(Frozen):
