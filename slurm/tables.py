@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from slurm.profile import Profile
 
 LISTED = 40
+HOW_TO_KNOW = "once one of each kind has ended, its time counts for the others"
+HEADINGS = ("run", "state", "step", "loss", "left", "heartbeat", "why")
+LEAST_WIDTHS = {"state": 7, "why": 12}
+NAMES_END, LEAST_NAME = 12, 24
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "lost": "red", "queued": "yellow"}
 
 
@@ -27,9 +32,13 @@ def plan_lines(plan: Plan, profile: Profile) -> list[str]:
         lines += [f"  {_array(array)}{after}" for array in phase]
     unit = "GPU-hours" if profile.device == "cuda" else "core-hours"
     measured = sum(run.hours is not None for run in plan.runs)
-    estimate = f"estimated: {plan.hours(profile.device):.2f} {unit} for {measured} runs"
     unknown = len(plan.runs) - measured
-    lines.append(estimate + (f"; {unknown} are of a kind never measured here" if unknown else ""))
+    if not measured:
+        lines.append(f"no estimate of {unit}: no run of these kinds has ended here; {HOW_TO_KNOW}")
+    else:
+        estimate = f"estimated: {plan.hours(profile.device):.2f} {unit} for {measured} runs"
+        more = f"; {unknown} are of a kind never measured here" if unknown else ""
+        lines.append(estimate + more)
     return lines
 
 
@@ -55,10 +64,19 @@ def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
     summary = "  ".join(f"{number} {state}" for state, number in counts.items())
     shown = [s for s in statuses if everything or s.state not in {"done", "missing", "queued"}]
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "state", "step", "loss", "left", "heartbeat", "why"):
-        table.add_column(heading, no_wrap=heading not in {"run", "why"}, overflow="fold")
-    for status in shown if everything else shown[:LISTED]:
-        table.add_row(*_row(status))
+    shown_states = [_row(status) for status in (shown if everything else shown[:LISTED])]
+    # A column that says nothing leaves its room to the names of the runs.
+    said = [any(str(row[place]) for row in shown_states) for place in range(len(HEADINGS))]
+    for heading, speaks in zip(HEADINGS, said, strict=True):
+        if speaks:
+            table.add_column(
+                heading,
+                no_wrap=heading not in {"run", "why"},
+                overflow="fold",
+                min_width=LEAST_WIDTHS.get(heading),
+            )
+    for row in shown_states:
+        table.add_row(*(cell for cell, speaks in zip(row, said, strict=True) if speaks))
     parts: list[Table | Text] = [Text(f"{len(statuses)} runs: {summary}")]
     if shown:
         parts.append(table)
@@ -67,18 +85,40 @@ def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
     return Group(*parts)
 
 
-def _row(status: RunStatus) -> list[Text | str]:
+class _Name:
+    """A run's name on one line; where there is no room for it, it loses its middle."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room, name = options.max_width, self.name
+        if len(name) > room:
+            # The end tells runs apart: seed and key.
+            end = min(NAMES_END, room // 2)
+            name = f"{name[: room - end - 3]}...{name[-end:]}"
+        yield Text(name, no_wrap=True)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(len(self.name), LEAST_NAME), len(self.name))
+
+
+def _row(status: RunStatus) -> list[_Name | Text | str]:
     state = Text(status.state, style=STYLES.get(status.state, ""))
     progress = status.progress
     if progress is None or status.state in {"done", "missing"}:
-        return [status.run_id, state, "", "", "", "", status.reason]
+        return [_Name(status.run_id), state, "", "", "", "", Text(status.reason)]
     step = f"{progress.stage} {progress.step}/{progress.of}" if progress.of else ""
     loss = "" if progress.loss is None else f"{progress.loss:.3f}"
     left = "" if status.seconds_left is None else _duration(status.seconds_left)
     why = status.reason
     if progress.restarts and not why:
         why = f"restarted {progress.restarts} times"
-    return [status.run_id, state, step, loss, left, f"{_duration(status.age)} ago", why]
+    ago = f"{_duration(status.age)} ago"
+    return [_Name(status.run_id), state, step, loss, left, ago, Text(why)]
 
 
 def _duration(seconds: float) -> str:

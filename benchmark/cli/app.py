@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from benchmark import __version__
+from benchmark.cli.encoding import substitute_unknown_signs
 from benchmark.cli.messages import fail
 from benchmark.core.errors import UserError
 
@@ -131,6 +132,7 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 
 def main() -> None:
     """Entry point: one clear line for an error, a traceback only with ``--debug``."""
+    substitute_unknown_signs()
     warnings.showwarning = _warn
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]

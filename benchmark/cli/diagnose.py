@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from benchmark.cli.messages import console, interruptible, messages, say_written
 from benchmark.cli.options import (
@@ -125,16 +126,16 @@ class _Job:
         data = _prepared(spec, self.cache)
         self.settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
         at = f"{spec.model_name}, {spec.target_name}"
-        with messages.status(at) as status:
+        with messages.status(escape(at)) as status:
             diagnosis = diagnose(
                 self.study,
                 spec,
                 data,
-                self._checkpoints(spec, data, lambda what: status.update(f"{at}: {what}")),
+                self._checkpoints(spec, data, lambda what: status.update(escape(f"{at}: {what}"))),
                 self.settings,
                 self.rule,
                 self.environment,
-                lambda what: status.update(f"{at}: {what}"),
+                lambda what: status.update(escape(f"{at}: {what}")),
             )
         written = [write_diagnosis(self.folder, diagnosis.record)]
         written += write_figure(self.folder, diagnosis.record)

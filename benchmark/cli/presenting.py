@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark.cli.messages import console, say, say_written
+from benchmark.cli.messages import console, say, say_written, show
+from benchmark.cli.options import RESULTS
 from benchmark.report.figures.write import write_figures
 from benchmark.report.results.numbers import load_numbers
-from benchmark.report.tables.write import terminal_table, write_tables
+from benchmark.report.tables.write import headline_table, terminal_table, write_tables
 
 
 def present(results: Path) -> None:
-    """Print the table; tables and figures are written again if a record is newer."""
+    """Print the losses at equal steps and the costs, and where the rest is.
+
+    Tables and figures are written again if a record is newer.
+    """
+    numbers = load_numbers(results)
+    console.print(headline_table(numbers))
     if _is_stale(results):
-        tabulate(results)
-        draw(results)
-    else:
-        console.print(terminal_table(load_numbers(results)))
+        written = write_tables(numbers, results)
+        pictures, left_out = write_figures(results)
+        say_written([*written, *pictures])
+        for line in left_out:
+            say(line)
+    study = numbers.results.study.study
+    where = "" if results == RESULTS / study else f" --results {shlex.quote(str(results.parent))}"
+    named = shlex.quote(study)
+    show(f"equal cost, intervals, ranks and tests: adaptbench table {named}{where}")
+    show(f"all on one page, with figures: adaptbench report {named}{where}")
 
 
 def tabulate(results: Path) -> None:

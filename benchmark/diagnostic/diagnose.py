@@ -51,6 +51,7 @@ class _Seen:
     weights: list[str]
     displaced: Displaced
     cost: DiagnosisCost
+    parameters: int
 
 
 def diagnose(
@@ -100,7 +101,11 @@ def diagnose(
         displacement=seen.displaced.mode,
         cheap=cheap,
         notes=_notes(seen, settings, rule),
-        verdict=rule.judge(estimates[-1], cheap),
+        verdict=rule.judge(
+            estimates[-1],
+            cheap,
+            rule.outside(seen.parameters, spec.training.steps, len(data.target_train)),
+        ),
         cost=seen.cost,
         environment=environment,
     )
@@ -129,7 +134,8 @@ def _look(
     displaced = _displace(model, spec, data, probe, settings, meter)
     bill, run = meter.bill(), _run_flops(model, spec, probe)
     cost = DiagnosisCost(bill=bill, run_flops=run, share=bill.flops / run)
-    return _Seen(alignments, weights, displaced, cost)
+    parameters = sum(p.numel() for p in model.parameters())
+    return _Seen(alignments, weights, displaced, cost, parameters)
 
 
 def _displace(

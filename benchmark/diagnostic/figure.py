@@ -117,6 +117,9 @@ def _verdict(record: DiagnosisRecord) -> str:
     """The sentence, the probabilities or why there are none, and the price."""
     unfitted = [f"DECISION RULE {NOT_FITTED.upper()}: no probability is given"]
     answers = unfitted if record.verdict.status == NOT_FITTED else _answers(record.verdict)
+    if record.verdict.outside:
+        outside = ", ".join(record.verdict.outside)
+        answers = [wrapped(f"No probability: outside what the rule has seen: {outside}", 150)]
     price = f"Cost {record.cost.share:.1%} of a run, shared pretraining not charged."
     return "\n".join([wrapped(record.verdict.sentence, 150), *answers, price])
 

@@ -44,7 +44,11 @@ class Answer(Frozen):
 
 
 class Verdict(Frozen):
-    """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what."""
+    """What the rule says; ``status`` says whether it has been fitted, ``fitted_on`` on what.
+
+    ``outside``: what of the study lies outside what the rule was fitted on, in words; with any, no
+    answer has a probability.
+    """
 
     status: str
     fitted_on: str | None
@@ -52,6 +56,8 @@ class Verdict(Frozen):
     """The answers, by the names of the rule's questions."""
     sentence: str
     """Which of four measures are clearly above zero, in words."""
+    outside: tuple[str, ...] = ()
+    """What of the study lies outside what the rule was fitted on, in words."""
 
 
 class CheckpointRecord(Frozen):

@@ -62,10 +62,35 @@ class Question(Frozen):
     """How the answer follows from measures; None: not fitted."""
 
 
+class Seen(Frozen):
+    """The least and the most of what a rule was fitted on; beyond, it knows nothing.
+
+    ``parameters`` of the model, ``steps`` of pretraining, ``sample``: rows of the target's train
+    sample.
+    """
+
+    parameters: tuple[int, int]
+    steps: tuple[int, int]
+    sample: tuple[int, int]
+
+    def outside(self, parameters: int, steps: int, sample: int) -> tuple[str, ...]:
+        """What of a study lies outside, in words."""
+        named = {
+            "parameters of the model": (parameters, self.parameters),
+            "steps of pretraining": (steps, self.steps),
+            "rows of the target's sample": (sample, self.sample),
+        }
+        return tuple(
+            f"{value:,} {name} (seen: {low:,}{f' to {high:,}' if high > low else ''})"
+            for name, (value, (low, high)) in named.items()
+            if not low <= value <= high
+        )
+
+
 class Fitted(Frozen):
     """What a rule was fitted on: the targets of a study, diagnosed with ``settings``.
 
-    ``at``: labels of the checkpoints.
+    ``at``: labels of the checkpoints; ``seen`` is None for a rule that does not say.
     """
 
     study: str
@@ -74,6 +99,7 @@ class Fitted(Frozen):
     """Names of the targets."""
     settings: Settings
     at: tuple[str, ...]
+    seen: Seen | None = None
 
     @property
     def words(self) -> str:
@@ -106,14 +132,24 @@ class Rule(Frozen):
         fits = [question.fit for question in self.questions.values() if question.fit]
         return tuple(dict.fromkeys(name for fit in fits for name in fit.log_odds.weights))
 
-    def judge(self, estimated: Estimated, cheap: Mapping[str, float]) -> Verdict:
+    def outside(self, parameters: int, steps: int, sample: int) -> tuple[str, ...]:
+        """What of a study lies outside what the rule was fitted on, as far as it says."""
+        seen = self.fitted_on.seen if self.fitted_on else None
+        return seen.outside(parameters, steps, sample) if seen else ()
+
+    def judge(
+        self, estimated: Estimated, cheap: Mapping[str, float], outside: tuple[str, ...] = ()
+    ) -> Verdict:
         """Probabilities and gains with intervals, from the measures of the last checkpoint.
 
-        ``cheap``: predictors by the names of `CHEAP`, taken as exact.
+        ``cheap``: predictors by the names of `CHEAP`, taken as exact. With anything ``outside`` of
+        what the rule has seen (`Rule.outside`), there are none.
         """
         draws = [draw | dict(cheap) for draw in (estimated.values, *estimated.replicates)]
         answers = {
-            key: _answer(question, draws, estimated.batches)
+            key: Answer(text=question.text, probability=None)
+            if outside
+            else _answer(question, draws, estimated.batches)
             for key, question in self.questions.items()
         }
         return Verdict(
@@ -121,6 +157,7 @@ class Rule(Frozen):
             fitted_on=self.fitted_on.words if self.fitted_on else None,
             answers=answers,
             sentence=sentence(estimated),
+            outside=outside,
         )
 
 

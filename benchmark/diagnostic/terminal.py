@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -26,10 +28,10 @@ def legend() -> Table:
 
 def _table(record: DiagnosisRecord) -> Table:
     title = f"{record.target} ({record.model}, seed {record.seed})"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     table.add_column("measure")
     for checkpoint in record.checkpoints:
-        table.add_column(f"at {checkpoint.label}", justify="right")
+        table.add_column(Text(f"at {checkpoint.label}"), justify="right")
     table.add_column("95% interval", justify="right")
     for name in MEASURES:
         cells = [_value(checkpoint, name) for checkpoint in record.checkpoints]
@@ -70,10 +72,20 @@ def _answers(record: DiagnosisRecord) -> list[str]:
     verdict = record.verdict
     if verdict.status == NOT_FITTED:
         return [f"No fitted rule yet ({verdict.status}): no probability is given."]
+    if verdict.outside:
+        return [outside_words(verdict.outside, verdict.fitted_on)]
     lines = [f"Rule fitted on {verdict.fitted_on}:"]
     for answer in verdict.answers.values():
         lines.append(f"  {answer.text}: {_probability(answer.probability)}{_gain(answer.gain)}")
     return lines
+
+
+def outside_words(outside: Iterable[str], fitted_on: str | None) -> str:
+    """Why a rule gives no probability of a study unlike those that it was fitted on."""
+    return (
+        f"Outside what the rule has seen: {', '.join(outside)}; fitted on {fitted_on}: no "
+        "probability is given. `adaptbench rule fit` fits one to measured gains of your own."
+    )
 
 
 def _probability(estimate: Estimate | None) -> str:

@@ -23,9 +23,9 @@ class StudyProgress:
         # On a narrow terminal the name gives way, never the figures.
         name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
-            TextColumn("{task.description}", table_column=name),
+            TextColumn("{task.description}", table_column=name, markup=False),
             BarColumn(bar_width=12),
-            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True), markup=False),
             TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=console,
             expand=True,

@@ -17,6 +17,9 @@ from benchmark.running.worker import STOPPED, Job
 ENDINGS = {"end", "refused", "stopped", "out_of_memory"}
 _OOM_KILLS = Path("/proc/vmstat")
 
+# Whatever encoding the user's terminal has, jobs and events are UTF-8.
+UTF_8 = {"PYTHONIOENCODING": "utf-8"}
+
 
 class WorkerProcess:
     """A worker on one job; what it prints is added to ``log``.
@@ -36,9 +39,9 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
+                encoding="utf-8",
                 start_new_session=True,
-                env={**os.environ, **_fixed(job.threads), **(environment or {})},
+                env={**os.environ, **_fixed(job.threads), **UTF_8, **(environment or {})},
             )
         assert self.process.stdin is not None
         # One that is dead already is heard of by its silence.

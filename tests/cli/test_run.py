@@ -75,8 +75,15 @@ def test_run_part_then_all_then_find_done_then_add(
     assert again.returncode == 0
     assert "0 run now, 2 found done" in again.stderr
     assert again.stdout == whole.stdout
+    assert "Test loss (nats/byte) at equal steps" in whole.stdout
+    assert "Cost" in whole.stdout
+    assert "adaptbench table tiny" in whole.stdout
+    assert "Ranks" not in whole.stdout
+    assert len(whole.stdout.splitlines()) < 40
     written.pop(results / "study.json")
     assert all(path.stat().st_mtime_ns == time_ for path, time_ in written.items())
+
+    assert "Ranks" in adaptbench("table", file).stdout
 
     more = write_study(content | {"methods": [*content["methods"], "random"]})
     added = adaptbench("run", more, "--no-report")

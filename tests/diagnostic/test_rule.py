@@ -13,6 +13,7 @@ from benchmark.core.errors import UserError
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.rule import NOT_FITTED, RULE, load_rule
 from benchmark.diagnostic.summary import Estimated
+from benchmark.diagnostic.terminal import outside_words
 
 CHEAP = {"ngram_divergence": 0.1, "classifier_auc": 0.9, "loss_gap": 0.3}
 
@@ -135,3 +136,28 @@ def test_a_weight_for_an_unknown_measure(tmp_path: Path, fitted: dict[str, Any])
     fitted["questions"]["static_as_trained"]["fit"]["gain"]["weights"] = {"headrom": 1.0}
     with pytest.raises(UserError, match=r"unknown measure 'headrom' \(did you mean 'headroom'"):
         load_rule(written(tmp_path, fitted))
+
+
+def test_a_study_unlike_those_of_the_rule_gets_no_probability(
+    tmp_path: Path, fitted: dict[str, Any]
+) -> None:
+    seen = {"parameters": [40_000, 120_000], "steps": [320, 320], "sample": [100, 5000]}
+    fitted["fitted_on"]["seen"] = seen
+    rule = load_rule(written(tmp_path, fitted))
+    assert rule.outside(100_000, 320, 100) == ()
+    outside = rule.outside(10_000_000, 60, 1000)
+    assert outside == (
+        "10,000,000 parameters of the model (seen: 40,000 to 120,000)",
+        "60 steps of pretraining (seen: 320)",
+    )
+    verdict = rule.judge(estimated(), CHEAP, outside)
+    assert verdict.outside == outside
+    assert {answer.probability for answer in verdict.answers.values()} == {None}
+    said = outside_words(verdict.outside, verdict.fitted_on)
+    assert said.startswith("Outside what the rule has seen: 10,000,000 parameters")
+
+
+def test_a_rule_that_does_not_say_what_it_has_seen_speaks_of_every_study(
+    tmp_path: Path, fitted: dict[str, Any]
+) -> None:
+    assert load_rule(written(tmp_path, fitted)).outside(1, 1, 1) == ()

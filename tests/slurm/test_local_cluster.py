@@ -186,7 +186,8 @@ def test_a_folder_of_something_else_is_left_alone(cluster_folders: Folders) -> N
     [
         ("id() { echo 1000; }", "must run as root"),
         (
-            'type() { [[ $2 != slurmctld ]] && builtin type "$@"; }; id() { echo 0; }',
+            # Everything is there but slurmctld, whatever this machine has.
+            "type() { [[ $2 != slurmctld ]]; }; id() { echo 0; }",
             "slurmctld is not installed; run: apt-get update && apt-get install -y"
             " --no-install-recommends slurm-wlm munge",
         ),

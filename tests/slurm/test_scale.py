@@ -1,4 +1,7 @@
-"""Ten thousand runs: each command stays under ten seconds and 500 MiB (slow: it makes them all).
+"""Ten thousand runs: ten seconds and 150 MiB more than a few (slow: it makes them all).
+
+What a command takes to start depends on the machine and on its packages; it is measured on a few
+runs and not counted, nor is the time that others take from the processor.
 
 ``pytest tests/slurm/test_scale.py -m slow -s`` prints how the figures grow.
 """
@@ -6,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from slurm.attempts import AttemptState, Claim
 from tests.conftest import CommandLine
 from tests.slurm import sweeps
 
-LIMIT_SECONDS, LIMIT_MEBIBYTES = 10.0, 500.0
+LIMIT_SECONDS, LIMIT_MEBIBYTES = 10.0, 150.0
+FEW = 100
 COMMANDS = (("submit", "--profile", "profile.yaml", "--dry-run"), ("status",), ("collect",))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -51,8 +54,7 @@ def synthesise(folder: Path, runs: int) -> None:
 
 
 def measure(adaptbench: CommandLine, *arguments: str) -> tuple[float, float]:
-    """Wall seconds of a command, and the most memory that it held, in MiB."""
-    began = time.perf_counter()
+    """Seconds of processor of a command, and the most memory that it held, in MiB."""
     process = adaptbench.start(*arguments)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -60,14 +62,24 @@ def measure(adaptbench: CommandLine, *arguments: str) -> tuple[float, float]:
         printed = process.stdout.read() + process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0, printed
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-@pytest.mark.parametrize("runs", [100, 1000, 10_000])
-def test_commands_on_many_runs(runs: int, adaptbench: CommandLine) -> None:
-    synthesise(adaptbench.folder, runs)
+def measure_all(folder: Path, runs: int) -> dict[str, tuple[float, float]]:
+    """What each command takes on a study of so many runs."""
+    folder.mkdir()
+    synthesise(folder, runs)
+    taken = {}
     for command, *options in COMMANDS:
-        seconds, mebibytes = measure(adaptbench, command, "study.yaml", *options)
+        taken[command] = measure(CommandLine(folder), command, "study.yaml", *options)
+        seconds, mebibytes = taken[command]
         print(f"{runs:6d} runs  {command:8s} {seconds:5.1f} s  {mebibytes:4.0f} MiB")
-        assert seconds < LIMIT_SECONDS
-        assert mebibytes < LIMIT_MEBIBYTES
+    return taken
+
+
+def test_commands_on_many_runs(tmp_path: Path) -> None:
+    few = measure_all(tmp_path / "few", FEW)
+    for runs in (1000, 10_000):
+        for command, (seconds, mebibytes) in measure_all(tmp_path / f"{runs}", runs).items():
+            assert seconds - few[command][0] < LIMIT_SECONDS
+            assert mebibytes - few[command][1] < LIMIT_MEBIBYTES

@@ -12,8 +12,10 @@ from benchmark.core.strict_yaml import dump_yaml
 from benchmark.diagnostic.evidence.cells import load_evidence
 from benchmark.diagnostic.evidence.gains import QUESTIONS
 from benchmark.diagnostic.evidence.prediction import compare_candidates, fit
-from benchmark.diagnostic.rule import Fitted, Question, Rule, load_rule
+from benchmark.diagnostic.records import DiagnosisRecord
+from benchmark.diagnostic.rule import Fitted, Question, Rule, Seen, load_rule
 from benchmark.diagnostic.summary import MEASURES
+from benchmark.study.records import load_records
 
 HEADER = """\
 # From the measures of a diagnosis' last checkpoint to probabilities and expected gains:
@@ -44,6 +46,7 @@ def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
             targets=tuple(cells["target"].unique()),
             settings=records[0].settings,
             at=tuple(checkpoint.label for checkpoint in records[0].checkpoints),
+            seen=_seen(folder, [r for r in records if r.target in set(cells["target"])]),
         ),
         questions={
             name: Question(text=texts[name].text, fit=fit(cells, name, features))
@@ -51,6 +54,18 @@ def fit_rule(folder: Path, targets: Sequence[str]) -> tuple[Rule, pd.DataFrame]:
         },
     )
     return rule, compared
+
+
+def _seen(folder: Path, records: Sequence[DiagnosisRecord]) -> Seen:
+    """The range of what the rule is fitted on, as the study's runs and diagnoses have it."""
+    models = {record.model for record in records}
+    runs = [run for run in load_records(folder) if run.spec.model_name in models]
+    found = {
+        "parameters": [run.parameters for run in runs],
+        "steps": [run.spec.training.steps for run in runs],
+        "sample": [record.sample for record in records],
+    }
+    return Seen.model_validate({name: (min(all_), max(all_)) for name, all_ in found.items()})
 
 
 def candidate_features(cells: pd.DataFrame) -> list[tuple[str, ...]]:

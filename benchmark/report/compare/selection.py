@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.core.errors import unknown
 from benchmark.core.files import write_atomically
+from benchmark.core.randomness import derived_key
 from benchmark.methods.source import Style
+from benchmark.report.figures.panels import legend_beside, method_handle
 from benchmark.report.figures.picture import publish
-from benchmark.report.figures.style import GREY, RC, method_styles
+from benchmark.report.figures.style import (
+    GREY,
+    RC,
+    in_order,
+    method_styles,
+    shortened,
+    wrapped,
+)
+from benchmark.report.tables.rendering import code_markdown, escape_markdown, markdown_rows
 from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
 from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index
 
@@ -61,17 +73,27 @@ def write_selection(results: Path, domain: str) -> list[Path]:
     """Write ``selection-DOMAIN`` as CSV, Markdown and figures into a study's results folder."""
     frame = selection_frame(results, domain)
     summary = selection_summary(frame)
-    stem = results / f"selection-{domain}"
-    write_atomically(stem.with_suffix(".csv"), summary.to_csv(index=False, float_format="%.6g"))
-    write_atomically(stem.with_suffix(".md"), _markdown(summary, domain, results))
-    return [stem.with_suffix(".csv"), stem.with_suffix(".md"), *_draw(frame, domain, results)]
+    table, text = (results / f"{_stem(domain)}.{ending}" for ending in ("csv", "md"))
+    write_atomically(table, summary.to_csv(index=False, float_format="%.6g"))
+    write_atomically(text, _markdown(summary, domain, results))
+    return [table, text, *_draw(frame, domain, results)]
+
+
+def _stem(domain: str) -> str:
+    """The name of a domain's files, which no sign of the domain's leads out of the folder.
+
+    What is left out of a name is told apart by a hash of all of it.
+    """
+    plain = re.sub(r"[^\w.+-]+", "_", domain)[:60]
+    told_apart = "" if plain == domain else f"-{derived_key('selection', domain):016x}"[:9]
+    return f"selection-{plain}{told_apart}"
 
 
 def selection_table(results: Path, domain: str) -> Table:
     """The summary for the terminal."""
-    table = Table(*_HEAD, title=f"rows of domain {domain} among those trained on")
+    table = Table(*_HEAD, title=Text(f"rows of domain {domain} among those trained on"))
     for row in _cells(selection_summary(selection_frame(results, domain))):
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -93,16 +115,17 @@ def _cells(summary: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _markdown(summary: pd.DataFrame, domain: str, results: Path) -> str:
-    rows = ["| " + " | ".join(row) + " |" for row in (_HEAD, *_cells(summary))]
-    rows.insert(1, "| :--- | :--- |" + " ---: |" * (len(_HEAD) - 2))
+    rows = markdown_rows(_HEAD, _cells(summary), names=2)
     study = read_index(results).study
     rule = (
-        f"Share of rows of domain `{domain}` among the generic rows trained on (precision), over "
-        f"the last quarter of {study.training.steps} steps; times its share of the corpus, "
-        f"{summary['base_rate'].mean():.2%}; the highest of all evaluations; and the share of its "
-        f"rows trained on at least once (recall). Seeds: {', '.join(map(str, study.seeds))}."
+        f"Share of rows of domain {code_markdown(domain)} among the generic rows trained on "
+        f"(precision), over the last quarter of {study.training.steps} steps; times its share of "
+        f"the corpus, {summary['base_rate'].mean():.2%}; the highest of all evaluations; and the "
+        "share of its rows trained on at least once (recall). "
+        f"Seeds: {', '.join(map(str, study.seeds))}."
     )
-    return "\n".join([f"# {study.study}: who trains on {domain}", "", *rows, "", rule, ""])
+    title = escape_markdown(f"{study.study}: who trains on {domain}")
+    return "\n".join([f"# {title}", "", *rows, "", rule, ""])
 
 
 def _draw(frame: pd.DataFrame, domain: str, results: Path) -> list[Path]:
@@ -114,10 +137,12 @@ def _draw(frame: pd.DataFrame, domain: str, results: Path) -> list[Path]:
         for axes, pair in zip(panels, pairs, strict=True):
             here = frame[(frame["model"] == pair[0]) & (frame["target"] == pair[1])]
             _draw_pair(axes, here, styles)
-            axes.set(ylabel=f"{domain} rows, times base rate", xlabel="training step")
-            axes.set_title(f"{pair[1]} ({pair[0]})", loc="left")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
-        return publish(figure, results, f"selection-{domain}")
+            axes.set(xlabel="training step")
+            axes.set_ylabel(wrapped(f"{shortened(domain)} rows, times base rate", 40))
+            axes.set_title(wrapped(f"{pair[1]} ({pair[0]})", 60), loc="left")
+        shown = in_order(styles, frame["method"])
+        legend_beside(figure, [method_handle(name, styles[name], line=True) for name in shown])
+        return publish(figure, results, _stem(domain))
 
 
 def _draw_pair(axes: Axes, frame: pd.DataFrame, styles: dict[str, Style]) -> None:
@@ -130,7 +155,6 @@ def _draw_pair(axes: Axes, frame: pd.DataFrame, styles: dict[str, Style]) -> Non
             color=style.colour,
             marker=style.marker,
             linestyle=style.line,
-            label=str(method),
         )
     axes.axhline(1, color=GREY, linestyle="--", linewidth=1)
     # Linear below 1, so that a method that avoids the domain can be shown too.

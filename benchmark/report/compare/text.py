@@ -24,6 +24,7 @@ from benchmark.report.figures.picture import publish
 from benchmark.report.figures.style import RC
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.rules import equal_steps_rule
+from benchmark.report.tables.rendering import escape_markdown, markdown_rows
 from benchmark.study.stages import STAGE_NAMES
 
 FEW_SEEDS = 3
@@ -50,7 +51,7 @@ def terminal_comparison(comparison: Comparison, results: StudyResults) -> Group:
     head, rows = points(comparison, results)
     table = Table(box=None, pad_edge=False)
     for name in head:
-        table.add_column(name, justify="left" if name in {"stage", "pair"} else "right")
+        table.add_column(Text(name), justify="left" if name in {"stage", "pair"} else "right")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return Group(Text(paragraph(comparison, results)), Text(""), table)
@@ -58,17 +59,15 @@ def terminal_comparison(comparison: Comparison, results: StudyResults) -> Group:
 
 def _markdown(comparison: Comparison, results: StudyResults) -> str:
     head, rows = points(comparison, results)
-    study = results.study.study
+    a, b = comparison.a, comparison.b
     lines = [
-        f"# {study}: {comparison.a} against {comparison.b}",
+        f"# {escape_markdown(f'{results.study.study}: {a} against {b}')}",
         "",
-        paragraph(comparison, results),
+        escape_markdown(paragraph(comparison, results)),
         "",
-        f"| {' | '.join(head)} |",
-        "| :--- | :--- |" + " ---: |" * (len(head) - 2),
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *markdown_rows(head, rows, names=2),
         "",
-        f"![test loss of {comparison.a} over that of {comparison.b}]"
+        f"![{escape_markdown(f'test loss of {a} over that of {b}')}]"
         f"(figures/compare-{comparison.a}-{comparison.b}.png)",
         "",
     ]

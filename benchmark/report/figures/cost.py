@@ -33,12 +33,14 @@ from benchmark.report.figures.style import (
     power_of_thousand,
     upper_limit,
     use_log_axis,
+    wrapped,
 )
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.summary import PAIR, pareto_front
 from benchmark.study.stages import STAGES
 
 COSTS = ("flops", "seconds")
+LABEL_LETTERS = 44
 POOLED = [*COSTS, "test_loss"]
 
 
@@ -100,10 +102,15 @@ def _draw_pooled(
     whose = f"{results.baseline}'s as trained"
     for cost, unit, axes in zip(COSTS, ("FLOPs", "seconds"), both, strict=True):
         _draw_panel(axes, pooled, cost, styles)
-        label_plainly(axes, f"{unit} over {whose}")
-        axes.set_ylabel(f"test loss over {whose}")
+        label_plainly(axes, _on_lines(f"{unit} over {whose}"))
+        axes.set_ylabel(_on_lines(f"test loss over {whose}"))
         axes.set_title(f"all {len(results.pairs)} {results.pair_name}s, means", loc="left", pad=16)
         say_beyond(axes, _limit_losses(axes, pooled))
+
+
+def _on_lines(label: str) -> str:
+    """The label of an axis, broken where it is longer than a panel is high."""
+    return label if len(label) <= LABEL_LETTERS else wrapped(label, 28)
 
 
 def _draw_panel(axes: Axes, runs: pd.DataFrame, cost: str, styles: dict[str, Style]) -> None:

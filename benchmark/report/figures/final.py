@@ -14,6 +14,7 @@ from benchmark.report.figures.panels import (
     draw_points,
     joined,
     legend_below,
+    lines_of,
     of_pair,
     panel_grid,
     stage_handles,
@@ -21,17 +22,19 @@ from benchmark.report.figures.panels import (
 )
 from benchmark.report.figures.style import GREY, method_styles, upper_limit, wrapped
 from benchmark.report.results.inputs import StudyResults
-from benchmark.study.stages import STAGES
+from benchmark.study.stages import STAGE_NAMES, STAGES
 
 REFERENCE_LINES: dict[str, Line] = {STAGES[0]: "--", STAGES[1]: ":"}
 SEED_SPREAD = 0.4
+ROW_INCHES, LINE_INCHES = 0.36, 0.15
 
 
 def final_figure(results: StudyResults) -> Figure:
     """A panel for each (model, target): methods on y, test loss on x, every seed a point."""
     methods, pairs = results.methods, results.pairs
     columns = columns_for(len(pairs))
-    size = (3.4, 0.36 * len(methods) + 1.0)
+    row = max(ROW_INCHES, LINE_INCHES * lines_of(methods, 24) + 0.05)
+    size = (3.4, row * len(methods) + 1.0)
     figure, panels = panel_grid(len(pairs), columns, size, (1.2, 0.6))
     for number, ((model, target), axes) in enumerate(zip(pairs, panels, strict=True)):
         runs = of_pair(results.stages, model, target)
@@ -105,6 +108,7 @@ def _write_cut_losses(axes: Axes, row: int, runs: pd.DataFrame, style: Style, li
         va="bottom",
         fontsize=7.5,
         color=style.colour,
+        parse_math=True,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )
 
@@ -141,7 +145,7 @@ def _write_status(axes: Axes, row: int, runs: pd.DataFrame, planned: pd.DataFram
 def _reference_handles(reference: str | None) -> list[Line2D]:
     if reference is None:
         return []
-    names = (f"{reference} as trained", f"{reference} after fine-tuning")
+    names = (wrapped(f"{reference} {stage}", 40) for stage in STAGE_NAMES.values())
     return [
         Line2D([], [], color=GREY, linewidth=0.9, linestyle=line, label=name)
         for name, line in zip(names, REFERENCE_LINES.values(), strict=True)

@@ -11,12 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from benchmark.methods.source import Style
-from benchmark.report.figures.panels import LeftOutError, legend_below, method_handle
+from benchmark.report.figures.panels import (
+    LeftOutError,
+    legend_below,
+    lines_of,
+    method_handle,
+)
 from benchmark.report.figures.style import method_styles, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.overlap import PERIODS, Overlaps, method_overlaps
 
-CELL_INCHES = 0.42
+CELL_INCHES, LINE_INCHES = 0.42, 0.13
 PANEL_INCHES = (2.0, 1.6)
 COLUMNS = 4
 SHADES = "Blues"
@@ -40,8 +45,10 @@ def overlap_figure(results: StudyResults) -> Figure:
     methods = overlaps.methods
     columns = min(COLUMNS, len(methods))
     lines = math.ceil(len(methods) / columns)
-    square = CELL_INCHES * len(methods) + 2.2
+    tall = lines_of(methods, 20)
+    square = max(CELL_INCHES, LINE_INCHES * tall + 0.02) * len(methods) + 2.2
     width, height = PANEL_INCHES
+    height += LINE_INCHES * max(0, tall - 2)
     size = (square + columns * width, max(square, lines * height) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(lines, columns + 1, width_ratios=[square, *[width] * columns])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from benchmark.methods.source import Style
-from benchmark.report.figures.style import GREY, wrapped
+from benchmark.report.figures.fonts import dress
+from benchmark.report.figures.style import GREY, columns_of, wrapped
 from benchmark.report.results.inputs import StudyResults
 from benchmark.study.stages import STAGE_NAMES, STAGES
 
@@ -20,6 +23,8 @@ NAMES_IN_A_NOTE = 2
 SEEDS_ONE_BY_ONE = 3
 """With more, a figure of curves or of costs shows their mean and range."""
 RANGE_ALPHA = 0.15
+LEGEND_INCHES = 1.2
+"""A legend of this height fits into the margins of every figure."""
 
 
 class LeftOutError(Exception):
@@ -102,13 +107,51 @@ def joined(curves: Iterable[Iterable[float]]) -> list[float]:
 
 
 def legend_below(figure: Figure, handles: list[Line2D]) -> None:
-    """A legend under all panels with as many columns as its names leave room for."""
-    longest = max(len(line) for handle in handles for line in str(handle.get_label()).split("\n"))
+    """A legend under all panels with as many columns as its names leave room for.
+
+    The figure grows by what the legend needs beyond the room that figures leave for it.
+    """
+    lines = (line for handle in handles for line in str(handle.get_label()).split("\n"))
+    longest = max(map(columns_of, lines))
     inches_each = 0.6 + 0.075 * longest
     columns = max(1, min(len(handles), int(figure.get_figwidth() / inches_each)))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, fontsize=8.5
-    )
+    settings = {"loc": "outside lower center", "columnspacing": 1.2, "fontsize": 8.5}
+    width, height = _add_legend(figure, handles, ncols=columns, **settings)
+    while columns > 1 and width > figure.get_figwidth():
+        figure.legends[-1].remove()
+        columns -= 1
+        width, height = _add_legend(figure, handles, ncols=columns, **settings)
+    _grow(figure, figure.get_figheight() + height - LEGEND_INCHES)
+
+
+def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
+    """A legend right of all panels; the figure grows to its height."""
+    _, height = _add_legend(figure, handles, loc="outside right center")
+    _grow(figure, height + 0.1)
+
+
+def _add_legend(figure: Figure, handles: list[Line2D], **settings: Any) -> tuple[float, float]:
+    """Add a legend; gives its width and height in inches."""
+    names = [str(handle.get_label()) for handle in handles]
+    # Matplotlib leaves out a name that begins with an underscore.
+    labels = [name.lstrip("_") or "-" for name in names]
+    legend = figure.legend(handles=handles, labels=labels, **settings)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
+    dress(legend)
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    size = legend.get_window_extent(renderer)
+    return size.width / figure.dpi, size.height / figure.dpi
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Make a figure so high, unless it is higher."""
+    figure.set_figheight(max(figure.get_figheight(), inches))
+
+
+def lines_of(names: Iterable[str], width: int) -> int:
+    """How many lines the longest of these names takes, wrapped."""
+    return max((wrapped(name, width).count("\n") + 1 for name in names), default=1)
 
 
 def method_handle(name: str, style: Style, line: bool) -> Line2D:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmark.core.files import replacing
+from benchmark.report.figures.fonts import dress, take_replaced, warn_of_replaced
 
 # Without what would differ from one making to the next, or from one machine to the next.
 FORMATS: dict[str, dict[str, Any]] = {
@@ -22,7 +24,12 @@ def encode(figure: Figure, formats: Iterable[str] = FORMATS) -> dict[str, bytes]
     """The content of a figure's file in each format; its layout is found once, for all."""
     engine = figure.get_layout_engine()
     if engine is not None:
-        engine.execute(figure)
+        with warnings.catch_warnings():
+            # Names get their fonts once the labels of ticks are there, so after a first layout.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            engine.execute(figure)
+        if dress(figure):
+            engine.execute(figure)
         figure.set_layout_engine("none")
     contents = {}
     for ending in formats:
@@ -38,7 +45,9 @@ def publish(figure: Figure, results: Path, name: str) -> list[Path]:
     Raises:
         UserError: the folder cannot be written.
     """
-    return write(encode(figure), results, name)
+    contents = encode(figure)
+    warn_of_replaced(take_replaced())
+    return write(contents, results, name)
 
 
 def write(contents: dict[str, bytes], results: Path, name: str) -> list[Path]:

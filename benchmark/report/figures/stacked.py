@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from benchmark.report.figures.panels import legend_below, panel_grid
-from benchmark.report.figures.style import GREY, wrapped
+from benchmark.report.figures.style import GREY, shortened, wrapped
 from benchmark.report.statistics.estimates import Array
 
 GAP = 0.05
@@ -87,7 +87,7 @@ def _draw_cells(axes: Axes, cells: Sequence[Cell | None]) -> None:
 def bands_legend(figure: Figure, bands: Mapping[str, str], more: Iterable[Line2D] = ()) -> None:
     """A legend of bands, by name their colours, and of what else is drawn."""
     handles = [
-        Line2D([], [], label=wrapped(name), color=colour, marker="s", linestyle="none")
+        Line2D([], [], label=wrapped(shortened(name)), color=colour, marker="s", linestyle="none")
         for name, colour in bands.items()
     ]
     legend_below(figure, [*handles, *more])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -18,13 +19,16 @@ from matplotlib.ticker import (
 
 from benchmark.core.randomness import derived_key
 from benchmark.methods.source import LINES, MARKERS, Style, declared_styles
+from benchmark.report.figures.fonts import FAMILY, drawable
 
 # Okabe and Ito's colour-blind safe colours; their yellow is too faint on white and left out.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#7F7F7F")
 GREY = "#555555"
 RC = {
-    "font.family": "DejaVu Sans",
+    "font.family": FAMILY,
     "font.size": 9,
+    # A dollar sign in somebody's name is no mathematics; where a formula is meant, it is said.
+    "text.parse_math": False,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
     "axes.spines.top": False,
@@ -90,6 +94,7 @@ def label_flops(axes: Axes, words: str, exponent: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 10.0**exponent:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"{words} ($10^{{{exponent}}}$ FLOPs)" if exponent else f"{words} (FLOPs)")
+    axes.xaxis.label.set_parse_math(True)
 
 
 def label_plainly(axes: Axes, words: str) -> None:
@@ -120,9 +125,34 @@ def _log_locator(low: float, high: float) -> Locator:
 
 
 def wrapped(name: str, width: int = 24) -> str:
-    """A long name on several lines, broken after underscores where there are any."""
-    spaced = textwrap.wrap(name.replace("_", "_ "), width)
-    return "\n".join(line.replace("_ ", "_") for line in spaced)
+    """A long name on several lines, broken after underscores where there are any.
+
+    Characters that no installed font has become their code numbers.
+    """
+    name = drawable(" ".join(name.split()))
+    spaced = textwrap.wrap(_spread(name).replace("_", "_ "), width)
+    return "\n".join(line.replace("_ ", "_").replace(FILLER, "") for line in spaced)
+
+
+def shortened(name: str, longest: int = 72) -> str:
+    """A name without its middle where it is longer than a legend has room for."""
+    if len(name) <= longest:
+        return name
+    half = (longest - 3) // 2
+    return f"{name[:half]}...{name[-half:]}"
+
+
+def columns_of(line: str) -> int:
+    """How many columns a line takes where a Latin letter takes one and a Chinese sign two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+FILLER = "\ue000"
+"""Stands after a wide sign while lines are broken, so that it counts as two."""
+
+
+def _spread(name: str) -> str:
+    return "".join(c + FILLER * (columns_of(c) - 1) for c in name)
 
 
 def in_order(styles: Mapping[str, Style], names: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from benchmark.core.errors import unknown
 from benchmark.report.figures.cost import cost_figure
 from benchmark.report.figures.curves import curves_figure
 from benchmark.report.figures.final import final_figure
+from benchmark.report.figures.fonts import take_replaced, warn_of_replaced
 from benchmark.report.figures.overlap import overlap_figure
 from benchmark.report.figures.panels import LeftOutError
 from benchmark.report.figures.picture import FORMATS, encode, write
@@ -69,10 +70,12 @@ def make_pictures(
     workers = min(len(asked), cpu_count())
     shares = [asked[start::workers] for start in range(workers)]
     # Forked workers end with this process; those of joblib's own backend would outlive a kill.
-    patience = SECONDS_TO_DRAW if workers > 1 else None
-    parallel = Parallel(n_jobs=workers, backend="multiprocessing", timeout=patience)
+    # One alone is drawn in this process, which cannot be missed.
+    timeout = SECONDS_TO_DRAW if workers > 1 else None
+    parallel = Parallel(n_jobs=workers, backend="multiprocessing", timeout=timeout)
     made = parallel(delayed(_make)(results, tuple(formats), share) for share in shares)
-    by_name = {name: drawn for share in made for name, drawn in share.items()}
+    warn_of_replaced({character for _, replaced in made for character in replaced})
+    by_name = {name: drawn for share, _ in made for name, drawn in share.items()}
     by_name = {name: by_name[name] for name in asked}
     return Pictures(
         {name: contents for name, contents in by_name.items() if isinstance(contents, dict)},
@@ -82,8 +85,11 @@ def make_pictures(
 
 def _make(
     results: StudyResults, formats: tuple[str, ...], names: list[str]
-) -> dict[str, dict[str, bytes] | str]:
-    """By name, a figure's contents by format, or why the records do not allow it."""
+) -> tuple[dict[str, dict[str, bytes] | str], set[str]]:
+    """By name, a figure's contents by format, or why the records do not allow it.
+
+    Also the characters that no installed font has.
+    """
     made: dict[str, dict[str, bytes] | str] = {}
     with mpl_style.context(["default", RC]):
         for name in names:
@@ -91,7 +97,7 @@ def _make(
                 made[name] = encode(FIGURES[name](results), formats)
             except LeftOutError as error:
                 made[name] = str(error)
-    return made
+    return made, take_replaced()
 
 
 def write_figures(results: Path, names: Iterable[str] = ()) -> tuple[list[Path], list[str]]:

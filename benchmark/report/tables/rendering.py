@@ -22,20 +22,32 @@ LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
-        '"': "''",
+        '"': r"\textquotedblright{}",
         "±": r"$\pm$",
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )
+# What TeX draws as another sign, as it does two hyphens as a dash.
+LIGATURES = re.compile(r"-(?=-)|'(?=')|`(?=`)|[!?](?=`)|,(?=,)")
 
 
 def markdown(block: Block) -> str:
     """The table in GitHub's Markdown, its notes as a list; GitHub underlines what is inserted."""
-    lines = [[escape_markdown(name) for name in block.head]]
-    lines.append([":---", *["---:"] * len(block.columns)])
-    lines += [[escape_markdown(name), *map(_markdown_cell, cells)] for name, cells in block.rows]
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {escape_markdown(block.title)}\n\n{rows}\n\n{markdown_list(block.notes)}\n"
+    rows = ((escape_markdown(name), *map(_markdown_cell, cells)) for name, cells in block.rows)
+    lines = "\n".join(_markdown_lines(map(escape_markdown, block.head), rows, names=1))
+    return f"## {escape_markdown(block.title)}\n\n{lines}\n\n{markdown_list(block.notes)}\n"
+
+
+def markdown_rows(head: Iterable[str], rows: Iterable[Iterable[str]], names: int = 1) -> list[str]:
+    """The lines of a table of plain texts, the first ``names`` columns of which are flush left."""
+    escaped = (map(escape_markdown, row) for row in rows)
+    return _markdown_lines(map(escape_markdown, head), escaped, names)
+
+
+def _markdown_lines(head: Iterable[str], rows: Iterable[Iterable[str]], names: int) -> list[str]:
+    first = list(head)
+    rules = [":---"] * names + ["---:"] * (len(first) - names)
+    return [f"| {' | '.join(line)} |" for line in (first, rules, *rows)]
 
 
 def markdown_list(notes: Iterable[str]) -> str:
@@ -44,15 +56,23 @@ def markdown_list(notes: Iterable[str]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Keep text from being read as markup; an underscore inside a word is none."""
+    """Keep text from being read as markup, formulas included; ``in_a_word`` is no emphasis."""
     one_line = " ".join(text.split())
-    return re.sub(r"[\\|*`<\[\]#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", one_line)
+    return re.sub(r"[\\|*`<\[\]#&~$]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line)
+
+
+def code_markdown(text: str) -> str:
+    """Text as code, in more backticks than it holds side by side."""
+    one_line = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", one_line)), default=0))
+    space = " " if "`" in one_line or not one_line else ""
+    return f"{fence}{space}{one_line}{space}{fence}"
 
 
 def latex(block: Block) -> str:
     """The table as a float for ``\\input``, its notes in the caption."""
     rows = [
-        " & ".join([escape_latex(name), *map(_latex_cell, cells)]) + r" \\"
+        " & ".join([_latex_name(name), *map(_latex_cell, cells)]) + r" \\"
         for name, cells in block.rows
     ]
     names = " & ".join(escape_latex(column.name) for column in block.columns)
@@ -64,7 +84,7 @@ def latex(block: Block) -> str:
         rf"\begin{{tabular}}{{l{'r' * len(block.columns)}}}",
         r"\toprule",
         *_latex_groups(block),
-        rf"{escape_latex(block.corner)} & {names} \\",
+        rf"{_latex_name(block.corner)} & {names} \\",
         r"\midrule",
         *rows,
         r"\bottomrule",
@@ -81,8 +101,15 @@ def latex_sentences(notes: Iterable[str]) -> str:
 
 def escape_latex(text: str) -> str:
     """Text for LaTeX; signs other than accented letters may be unknown to its encoding."""
-    escaped = " ".join(text.split()).translate(LATEX)
-    return "".join(c if ord(c) < 0x250 else f"[U+{ord(c):04X}]" for c in escaped)
+    escaped = LIGATURES.sub(r"\g<0>{}", " ".join(text.split()).translate(LATEX))
+    known = (c if ord(c) < 0x250 and c.isprintable() else f"[U+{ord(c):04X}]" for c in escaped)
+    return "".join(known)
+
+
+def _latex_name(name: str) -> str:
+    """The first cell of a row; a bracket or star there would belong to the line above."""
+    escaped = escape_latex(name)
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped
 
 
 def terminal(block: Block) -> RenderableType:

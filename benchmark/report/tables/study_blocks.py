@@ -35,6 +35,16 @@ def build_blocks(numbers: Numbers, abreast: int, brief: bool = False) -> list[Bl
     return blocks + _over_pairs(numbers, abreast, brief)
 
 
+def headline_blocks(numbers: Numbers, abreast: int) -> list[Block]:
+    """For each model the losses at equal steps, and what each method costs."""
+    targets = _groups_of(list(numbers.results.study.targets), abreast)
+    blocks = []
+    for model in numbers.results.study.models:
+        blocks += [equal_steps(numbers, model, group) for group in targets]
+        blocks.append(costs(numbers, model))
+    return blocks
+
+
 def _over_pairs(numbers: Numbers, abreast: int, brief: bool) -> list[Block]:
     measures = list(numbers.measures)
     groups = _groups_of(measures, len(measures) if abreast >= len(measures) else 2)

@@ -14,7 +14,7 @@ from benchmark.report.results.numbers import Numbers, pairwise_frame, pooled_fra
 from benchmark.report.results.rules import footnotes, general_rules
 from benchmark.report.tables import rendering
 from benchmark.report.tables.html import html_table
-from benchmark.report.tables.study_blocks import build_blocks
+from benchmark.report.tables.study_blocks import build_blocks, headline_blocks
 
 TARGETS_ABREAST = {"markdown": 6, "latex": 4, "terminal": 2}
 LATEX_NEEDS = (
@@ -51,6 +51,13 @@ def terminal_table(numbers: Numbers) -> RenderableType:
     """The shorter tables and their rules, for ``rich.console.Console.print``."""
     blocks = build_blocks(numbers, TARGETS_ABREAST["terminal"], brief=True)
     notes = [*footnotes(numbers.results), *general_rules(numbers.results), IN_FILES]
+    return Group(*map(rendering.terminal, blocks), *(Text(note, style="dim") for note in notes))
+
+
+def headline_table(numbers: Numbers) -> RenderableType:
+    """Losses at equal steps, costs, and what is missing, for ``rich.console.Console.print``."""
+    blocks = headline_blocks(numbers, TARGETS_ABREAST["terminal"])
+    notes = footnotes(numbers.results)
     return Group(*map(rendering.terminal, blocks), *(Text(note, style="dim") for note in notes))
 
 

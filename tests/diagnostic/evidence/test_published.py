@@ -24,6 +24,9 @@ def test_the_rule_follows_from_the_records(tmp_path: Path) -> None:
     found, compared = fit_rule(RESULTS, shipped.fitted_on.targets)
     assert found.features == shipped.features == compared["features"].iloc[0]
     assert set(found.fitted_on.targets if found.fitted_on else ()) == set(shipped.fitted_on.targets)
+    assert shipped.fitted_on.seen is not None
+    assert found.fitted_on is not None
+    assert found.fitted_on.seen == shipped.fitted_on.seen
     for name, question in shipped.questions.items():
         ours, theirs = found.questions[name].fit, question.fit
         assert ours is not None

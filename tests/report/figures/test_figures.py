@@ -26,6 +26,10 @@ Build = Callable[..., Path]
 LONG = "a_rather_long_name_of_a_method_by_somebody"
 OURS = sorted(declared_styles())
 TWELVE = (*OURS[:10], LONG, "pretraining")
+LONGEST = [
+    f"{'_' * (number % 3)}WWW_method_by_somebody_else_and_others_of_many_vari_{number:02d}"
+    for number in range(16)
+]
 CASES: dict[str, dict[str, Any]] = {
     "one seed": {},
     "three seeds, failed and pending": {
@@ -42,6 +46,10 @@ CASES: dict[str, dict[str, Any]] = {
         "methods": TWELVE,
         "targets": ("awsdocs", "a_target_with_quite_a_long_name_of_its_own_v2", "law"),
     },
+    "sixteen of the longest names": {
+        "methods": [f"{name}=random" for name in LONGEST],
+        "targets": ("awsdocs", "__a_target_W" + "_x" * 24),
+    },
     "one run": {"methods": ("random",), "targets": ("awsdocs",)},
     "all failed": {
         "methods": ("random",),
@@ -55,6 +63,7 @@ LEFT_OUT: dict[str, set[str]] = {
     "three seeds, failed and pending": {"weights"},
     "five seeds, failed and pending": {"weights"},
     "twelve methods and long names": set(),
+    "sixteen of the longest names": {"weights"},
     "one run": {"profiles", "overlap", "weights"},
     "all failed": {"profiles", "overlap", "weights"},
 }
