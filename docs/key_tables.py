@@ -94,6 +94,8 @@ class Models:
         kind = schema.get("type", "anything")
         if kind == "array":
             least = f" ({schema['minItems']} or more)" if "minItems" in schema else ""
+            if "prefixItems" in schema:
+                return "list of " + " and ".join(map(self._valid, schema["prefixItems"]))
             return f"list{least} of {self._valid(schema['items'])}"
         if kind == "object":
             by_pattern = list(schema.get("patternProperties", {}).values())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.study.records import metrics_frame, study_frame
+from benchmark.study.frames import metrics_frame, study_frame
 
 COMMITTED = Path("results/published/mini")
 RUN = ["model", "target", "seed"]

@@ -13,7 +13,7 @@ from benchmark.data import PreparedData, prepare
 from benchmark.data.show import describe_data
 from benchmark.running.progress import StudyProgress
 from benchmark.study.environment import cache_folder
-from benchmark.study.study import find_study, load_study
+from benchmark.study.loading import find_study, load_study
 
 app = typer.Typer()
 

@@ -18,7 +18,7 @@ from benchmark.data.catalogue import load_catalogue
 from benchmark.methods import registry
 from benchmark.methods.new_method import write_method
 from benchmark.models.config import PRESETS
-from benchmark.study.study import embedded_studies, load_study
+from benchmark.study.loading import embedded_studies, load_study
 
 app = typer.Typer()
 

@@ -12,7 +12,7 @@ from benchmark.cli.options import RESULTS, ResultsOption, StudyArgument
 from benchmark.cli.studies import load, results_of
 from benchmark.methods.registry import resolve
 from benchmark.running.merging.plan import carry_out, plan_import
-from benchmark.study.records import study_frame
+from benchmark.study.frames import study_frame
 from slurm.collect import write_collected
 
 app = typer.Typer()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError, unknown
 from benchmark.methods.registry import check_methods
-from benchmark.study.study import Study, find_study, load_study
+from benchmark.study.loading import find_study, load_study
+from benchmark.study.study import Study
 
 
 def load(name: str) -> Study:

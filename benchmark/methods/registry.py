@@ -22,8 +22,9 @@ from benchmark.methods.source import DOOR, ENTRY_POINTS, PACKAGE, private_import
 from benchmark.study.chosen import Chosen, ChosenValues
 from benchmark.study.contents import with_contents
 from benchmark.study.environment import cache_folder
+from benchmark.study.loading import load_chosen
 from benchmark.study.method_files import code_digest, file_of, load_module, names_file
-from benchmark.study.study import MethodEntry, Study, load_chosen
+from benchmark.study.study import MethodEntry, Study
 
 if TYPE_CHECKING:
     from benchmark.api import Baseline

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from benchmark.core.config_file import load_config
-from benchmark.core.errors import UserError, unknown
 from benchmark.core.frozen import Frozen
-from benchmark.data.config import DataConfig, Planting, TargetConfig, plant
+from benchmark.data.config import DataConfig, TargetConfig
+from benchmark.data.planting import Planting, plant
 from benchmark.models.config import ModelConfig
 from benchmark.study.chosen import Chosen
 from benchmark.study.method_files import label_of_file, names_file
@@ -260,55 +258,6 @@ class Study(Frozen):
             raise ValueError(f"{self.tuned} is not read in yet: resolve the study first")
         values = self.tuned.find(model, target, entry.label).hyperparameters
         return entry.model_copy(update={"hyperparameters": values})
-
-
-def embedded_studies() -> dict[str, Path]:
-    """Studies that come with the package, by name."""
-    folder = Path(str(resources.files("benchmark.study"))) / "embedded"
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-
-
-def find_study(name: str) -> Path:
-    """The file of a study given by path or by the name of an embedded one."""
-    file = Path(name)
-    studies = embedded_studies()
-    if name in studies and file.is_file():
-        raise UserError(
-            f"{name}: is an embedded study and also a file here: write ./{name} for the file, or "
-            "rename it for the embedded study"
-        )
-    if name not in studies and (file.suffix in {".yaml", ".yml"} or file.exists()):
-        if not file.is_file():
-            raise UserError(f"{file}: no such study file; embedded: {', '.join(studies)}")
-        return file
-    if name not in studies:
-        raise unknown("study", name, [*studies, "or a path to a .yaml file"])
-    return studies[name]
-
-
-def load_study(file: Path) -> Study:
-    """Read and validate a study file; one that says nothing of white space keeps it.
-
-    Raises:
-        UserError: naming the file, the key, the bad value and what is valid.
-    """
-    study = load_config(file, Study, "a study")
-    if "whitespace" in study.data.model_fields_set:
-        return study
-    # Not a default of the model: in records and indices, nothing said has always meant collapse.
-    data = study.data.model_copy(update={"whitespace": "keep"})
-    return study.model_copy(update={"data": data})
-
-
-def load_chosen(file: Path) -> Chosen:
-    """Read and validate a file of chosen hyper-parameters.
-
-    Raises:
-        UserError: there is no such file; or naming the file, the key and the bad value.
-    """
-    if not file.is_file():
-        raise UserError(f"tuned: {file}: no such file; `adaptbench tune` writes one")
-    return load_config(file, Chosen, "a file of chosen hyper-parameters")
 
 
 def _by_content(spec: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import check_methods
-from benchmark.study.study import load_study
+from benchmark.study.loading import load_study
 from tests.conftest import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]

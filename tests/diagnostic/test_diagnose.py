@@ -30,7 +30,8 @@ from benchmark.diagnostic.terminal import terminal_summary
 from benchmark.models.checkpoint import model_state
 from benchmark.models.config import ModelConfig
 from benchmark.study.environment import describe
-from benchmark.study.study import RunSpec, embedded_studies, load_study
+from benchmark.study.loading import embedded_studies, load_study
+from benchmark.study.study import RunSpec
 from benchmark.training.start import initial_model
 from tests.diagnostic.conftest import with_fits, without_fits
 from tests.diagnostic.test_derivatives import ReverseOnly

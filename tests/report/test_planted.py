@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from benchmark.report.compare.selection import selection_frame, selection_summary
-from benchmark.study.study import embedded_studies, load_study
+from benchmark.study.loading import embedded_studies, load_study
 from tests.conftest import CommandLine
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "planted"

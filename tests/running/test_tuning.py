@@ -17,8 +17,9 @@ from benchmark.report.results.inputs import load_results
 from benchmark.report.results.rules import general_rules
 from benchmark.running.trials import trial_label, trial_study, tuned_study
 from benchmark.running.tuning import TrialResult, choose, read_trials, write_chosen
+from benchmark.study.loading import load_chosen
 from benchmark.study.records import RunRecord, load_records, write_index, write_record
-from benchmark.study.study import MethodEntry, Study, load_chosen
+from benchmark.study.study import MethodEntry, Study
 from tests.conftest import CommandLine
 from tests.report.conftest import make_record, with_test_losses
 

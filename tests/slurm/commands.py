@@ -14,7 +14,8 @@ import psutil
 import pytest
 import yaml
 
-from benchmark.study.records import load_metrics, read_index, study_frame
+from benchmark.study.frames import study_frame
+from benchmark.study.records import load_metrics, read_index
 from slurm.attempts import Attempts, AttemptState
 from slurm.queue import ask
 from slurm.status import RunStatus, judge_runs

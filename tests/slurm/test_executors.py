@@ -8,7 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmark.study.records import load_records, study_frame
+from benchmark.study.frames import study_frame
+from benchmark.study.records import load_records
 from tests.conftest import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.study.study import embedded_studies
+from benchmark.study.loading import embedded_studies
 from slurm.status import RunStatus
 from tests.conftest import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from benchmark.methods.registry import resolve
+from benchmark.study.loading import load_study
 from benchmark.study.records import run_folder, write_index
-from benchmark.study.study import load_study
 from slurm.attempts import AttemptState, Claim
 from tests.conftest import CommandLine
 from tests.slurm import sweeps

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmark.methods.registry import resolve
+from benchmark.study.loading import find_study, load_study
 from benchmark.study.records import RunRecord
-from benchmark.study.study import find_study, load_study
 from tests.report.conftest import make_record
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import check_methods
+from benchmark.study.loading import embedded_studies, find_study, load_study
 from benchmark.study.method_files import label_of_file
-from benchmark.study.study import embedded_studies, find_study, load_study
 from tests.cli.test_bad_input import changed
 
 WriteStudy = Callable[[dict[str, Any]], Path]

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from benchmark.core.errors import UserError
+from benchmark.study.loading import embedded_studies, load_study
 from benchmark.study.records import StudyIndex, read_index, write_index
-from benchmark.study.study import Study, embedded_studies, load_study
+from benchmark.study.study import Study
 from tests.conftest import study_content
 
 

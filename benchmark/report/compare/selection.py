@@ -28,8 +28,9 @@ from benchmark.report.figures.style import (
     wrapped,
 )
 from benchmark.report.tables.rendering import code_markdown, escape_markdown, markdown_rows
+from benchmark.study.frames import metrics_frame
 from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
-from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index
+from benchmark.study.records import RunRecord, load_records, read_index
 
 RUN = ["model", "target", "method", "seed"]
 LAST_PART = 0.25

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import UserError
-from benchmark.study.records import RunRecord, load_records, metrics_frame, read_index, study_frame
+from benchmark.study.frames import metrics_frame, study_frame
+from benchmark.study.records import RunRecord, load_records, read_index
 from benchmark.study.study import Study
 
 REFERENCE = "pretraining"
