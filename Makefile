@@ -28,7 +28,7 @@ test-slurm: $(READY)
 		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
 
 test-examples: $(READY)
-	$(BIN)/python -m pytest -m slow tests/examples
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/examples tests/methods tests/cli
 
 # The built wheel, in an environment of its own.
 test-wheel: $(READY)

@@ -31,6 +31,7 @@ def test_a_sign_has_a_substitute(text: str, printed: bytes) -> None:
     assert text.encode("ascii", "adaptbench.substitute") == printed
 
 
+@pytest.mark.slow
 def test_a_study_runs_in_a_terminal_that_knows_ascii_only(
     adaptbench: CommandLine,
     content: dict[str, Any],

@@ -87,6 +87,7 @@ def texts(figure: Figure) -> str:
     return " ".join(part.get_text() for part in found).replace("\n", "")
 
 
+@pytest.mark.slow
 def test_methods_from_outside_are_in_every_output(
     outside: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
