@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 import yaml
@@ -123,7 +124,7 @@ def plain_run(adaptbench: CommandLine, sweep: SweepCommands) -> Path:
 def assert_equal_to_the_bit(results: Path, expected: Path) -> None:
     """All figures of two results folders but seconds."""
     ours, theirs = (study_frame(folder).drop(columns="seconds") for folder in (results, expected))
-    assert ours.to_csv() == theirs.to_csv()
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
     for run_id in theirs["run_id"].unique():
         assert _figures(results, run_id) == _figures(expected, run_id)
 
