@@ -93,8 +93,7 @@ class Contrastive(Baseline):
         return twin(self.task.model)
 
     def adapt(self) -> None:
-        """Take both copies, and fine-tune one on the target sample."""
-        self.before  # noqa: B018
+        """Fine-tune a copy on the target sample; the main model stays as it is."""
         train(
             self.task,
             self.after,
