@@ -127,7 +127,7 @@ def _work(job: Job, events: _Events) -> int:
 
 
 def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
-    from benchmark.methods.registry import method_of
+    from benchmark.methods.registry import planned_method
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.influence import approximated
     from benchmark.models.parallel import LostProcessError, is_first, processes
@@ -150,7 +150,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         spec,
         data,
         model.to(job.device),
-        method_of(spec.method),
+        planned_method(spec.method),
         folder / "checkpoint.safetensors",
         hooks,
         SharedStage(spec, data.fingerprint, environment, job.cache),

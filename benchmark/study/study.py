@@ -87,6 +87,8 @@ class MethodEntry(Frozen):
     """Values by name; what is not given keeps the method's default."""
     code: str = ""
     """Digest of the method's file, for a method that is one; filled in when a study is run."""
+    revision: Annotated[int, Field(ge=1)] = 1
+    """That of the registered method's mathematics; filled in when a study is run."""
 
     def model_post_init(self, _: Any) -> None:
         if not self.label:
@@ -94,10 +96,11 @@ class MethodEntry(Frozen):
             object.__setattr__(self, "label", label)
 
     @model_serializer(mode="wrap")
-    def _without_empty_code(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys of runs of registered methods do not depend on a field that they do not use."""
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs do not depend on a field that their method does not use."""
         content: dict[str, Any] = dump(self)
-        return content if self.code else {k: v for k, v in content.items() if k != "code"}
+        unused = {"code": not self.code, "revision": self.revision == 1}
+        return {name: value for name, value in content.items() if not unused.get(name)}
 
 
 class StudyTarget(TargetConfig):
