@@ -37,5 +37,5 @@ def test_key_depends_on_the_revision(
     second = planned()
     assert first.key != second.key
     assert RunSpec.model_validate_json(second.model_dump_json()) == second
-    with pytest.raises(UserError, match="revision 2 here, .* planned with revision 1"):
+    with pytest.raises(UserError, match="planned with revision 1"):
         planned_method(first.method)
