@@ -6,8 +6,8 @@ Source: arXiv 2311.11973 section 3.2 and its public code: objective
 ``J = -<g_w, s> / (|g_w| + 1e-6)``, ``g_w`` the weighted generic and ``s`` the target gradient.
 Weights: ``softplus(scale) * softmax(score)`` per example, times its share of the tokens.
 Defaults: Hessian-free, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, two gradients and an influence pass on batch-sized rows; with
-the Hessian, a product with it too.
+Charged for: scoring the big batch, two and a half gradients on batch-sized rows; with the Hessian,
+a product with it too.
 More: docs/methods/anograd.md
 """
 

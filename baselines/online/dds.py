@@ -7,7 +7,7 @@ public code); weights are a softmax over the token cells of the sub-batch.
 Direction: ``u = -grad L_target(theta - look_ahead * g_w)``, ``g_w`` the weighted generic gradient;
 the influences are scaled by the rate, as differentiating through the step does.
 Defaults: look-ahead 0.1, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, three more gradients' worth of work on batch-sized rows.
+Charged for: scoring the big batch, two and a half gradients' worth of work on batch-sized rows.
 More: docs/methods/dds.md
 """
 

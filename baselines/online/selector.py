@@ -126,7 +126,8 @@ class BilevelSelector(OnlineSelector):
 
     def learns_at(self, step: int) -> bool:
         """Whether the network is updated at ``step``."""
-        return step % self.hyperparameters.update_every == 0
+        every: int = self.hyperparameters.update_every
+        return step % every == 0
 
     def draw(self, step: int, log_weights: Tensor) -> Tensor:
         """The rows of the big batch to train on: ``[N] -> [n]`` indices."""

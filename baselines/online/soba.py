@@ -6,8 +6,8 @@ Source: Dagreou et al. 2022 (arXiv 2201.13409) as arXiv 2311.11973 section 3.2 u
 Direction: ``u = v``; ``v`` is trained by the main model's optimiser and schedule on ``H v + s``,
 ``s`` the target gradient and ``H`` the Hessian of the drawn rows' token-mean loss.
 Defaults: Hessian on, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, a target gradient, a Hessian product (forward-mode over one
-backward pass: about three gradients) and an influence pass on batch-sized rows.
+Charged for: scoring the big batch, a target gradient, a Hessian product (about three gradients)
+and influences on batch-sized rows.
 More: docs/methods/soba.md
 """
 

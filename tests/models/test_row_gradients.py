@@ -176,7 +176,8 @@ class Mixing(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         x = self.table(rows.flatten() if self.use == "flattened" else rows)
-        return (x * self.bend.exp() if self.use == "bent" else x).sum(-1)
+        losses: Tensor = (x * self.bend.exp() if self.use == "bent" else x).sum(-1)
+        return losses
 
 
 @pytest.mark.parametrize(("use", "message"), [("flattened", "apart"), ("bent", "linear")])
