@@ -7,7 +7,7 @@ differ in ``u``, in the sub-batch and in how scores become weights.
 
 Source: arXiv 2311.11973, section 3 and its public code (defaults; order of the updates: the
 network first, then the main model, the reverse of the paper's algorithm 1).
-More: docs/methods/online-selectors.md
+More: docs/online-selectors.md
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Source: arXiv 2311.11973, section 4 and its public code (``lm/model.py``). Both read the shifted
 input, start symbol first, so they never see a row's last token.
-More: docs/methods/classifier.md, docs/methods/dds.md
+More: docs/online-selectors.md
 """
 
 from __future__ import annotations
