@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +26,7 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.core.frozen import Frozen
 from benchmark.core.spelling import domain_name
 from benchmark.data.catalogue import load_catalogue
+from benchmark.data.naming import missing_path, require_one_meaning
 from benchmark.data.text import Whitespace
 
 GENERIC = "generic"
@@ -116,46 +116,6 @@ class NoiseSource(Frozen):
     """Seed of the letters."""
 
 
-def _expand_name(value: Any) -> Any:
-    """A plain string names an embedded corpus or else an existing file or folder."""
-    if not isinstance(value, str | Path):
-        return value
-    corpora = load_catalogue().corpora
-    if value in corpora:
-        _require_one_meaning(value, "corpus", f"{{embedded: {value}}} for the corpus")
-        return {"embedded": str(value)}
-    if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
-        return {"files": value}
-    if os.path.islink(value) or _LOOKS_LIKE_A_PATH.search(str(value)):  # noqa: PTH114
-        raise ValueError(f"{str(value)[:200]}: {_missing(str(value))}")
-    problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
-    raise ValueError(f"{problem}, or an existing file or folder")
-
-
-_LOOKS_LIKE_A_PATH = re.compile(r"[/~*\\]|\.[A-Za-z0-9]{1,7}$")
-
-
-def _missing(path: str) -> str:
-    """What to do about a path that leads nowhere."""
-    if os.path.islink(path):  # noqa: PTH114
-        return "is a link that leads nowhere"
-    if "://" in path:
-        return "addresses are not fetched: fetch the file, or write {dataset: ...} for the hub"
-    if "*" in path:
-        return "patterns are not read as such: name the folder, whose files are all read"
-    return "no such file or folder; paths are relative to where the command runs"
-
-
-def _require_one_meaning(name: str, what: str, other: str) -> None:
-    """Refuse a name that may be meant as a path; ``other``: what to write if it is not."""
-    if Path(name).exists():
-        kind = "folder" if Path(name).is_dir() else "file"
-        raise ValueError(
-            f"{name!r} is an embedded {what} and also a {kind} here: write {other}, or "
-            f"./{name} for the {kind}"
-        )
-
-
 _KINDS = ("embedded", "files", "dataset", "noise", "mixture")
 
 
@@ -171,45 +131,20 @@ def _expand_name(value: Any) -> Any:
     if isinstance(value, dict) and _kind_of(value) is None:
         near = [n for key in value for n in difflib.get_close_matches(str(key), _KINDS, n=1)]
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(
-            f"a source is a name, a path or has one of the keys {', '.join(_KINDS)}{hint}"
-        )
+        keys = ", ".join(_KINDS)
+        raise ValueError(f"a source is a name, a path or has one of the keys {keys}{hint}")
     if not isinstance(value, str | Path):
         return value
     corpora = load_catalogue().corpora
     if value in corpora:
-        _require_one_meaning(value, "corpus", f"{{embedded: {value}}} for the corpus")
+        require_one_meaning(str(value), "corpus", f"{{embedded: {value}}} for the corpus")
         return {"embedded": str(value)}
     if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
         return {"files": value}
-    if os.path.islink(value) or _LOOKS_LIKE_A_PATH.search(str(value)):  # noqa: PTH114
-        raise ValueError(f"{str(value)[:200]}: {_missing(str(value))}")
-    problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
-    raise ValueError(f"{problem}, or an existing file or folder")
-
-
-_LOOKS_LIKE_A_PATH = re.compile(r"[/~*\\]|\.[A-Za-z0-9]{1,7}$")
-
-
-def _missing(path: str) -> str:
-    """What to do about a path that leads nowhere."""
-    if os.path.islink(path):  # noqa: PTH114
-        return "is a link that leads nowhere"
-    if "://" in path:
-        return "addresses are not fetched: fetch the file, or write {dataset: ...} for the hub"
-    if "*" in path:
-        return "patterns are not read as such: name the folder, whose files are all read"
-    return "no such file or folder; paths are relative to where the command runs"
-
-
-def _require_one_meaning(name: str, what: str, other: str) -> None:
-    """Refuse a name that may be meant as a path; ``other``: what to write if it is not."""
-    if Path(name).exists():
-        kind = "folder" if Path(name).is_dir() else "file"
-        raise ValueError(
-            f"{name!r} is an embedded {what} and also a {kind} here: write {other}, or "
-            f"./{name} for the {kind}"
-        )
+    if problem := missing_path(value):
+        raise ValueError(problem)
+    named = unknown("source", str(value)[:80], [*corpora, GENERIC])
+    raise ValueError(f"{named}, or an existing file or folder")
 
 
 def _by_kind(kinds: str) -> Discriminator:
@@ -254,7 +189,7 @@ class MixtureSource(Frozen):
 def _expand_mixture(value: Any) -> Any:
     if value != GENERIC:
         return _expand_name(value)
-    _require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
+    require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
     return builtin_generic()
 
 

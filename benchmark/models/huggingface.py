@@ -75,7 +75,7 @@ def build_huggingface(
     name = name_of(config)
     if config.huggingface is not None:
         require_own_tokenizer(config.huggingface, tokenizer)
-        model = _loaded(config.huggingface)
+        model = _loaded(config.huggingface, config.commit)
         require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
         start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
     else:
@@ -100,7 +100,7 @@ def name_of(config: ModelConfig) -> str:
     return f"huggingface_config of model_type {(config.huggingface_config or {})['model_type']!r}"
 
 
-def _loaded(name: str) -> Any:
+def _loaded(name: str, commit: str | None) -> Any:
     """The model of a checkpoint, every weight of it from there, in the default precision."""
     from transformers import AutoModelForCausalLM
 
@@ -110,6 +110,7 @@ def _loaded(name: str) -> Any:
         # Never a pickle and never code of others: only safetensors weights are accepted.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
+            revision=commit or "main",
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.get_default_dtype(),

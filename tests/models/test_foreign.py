@@ -23,50 +23,8 @@ from benchmark.models.influence import (
 )
 from benchmark.models.probe import probe
 from tests.data.conftest import WORDS
+from tests.models.architectures import ARCHITECTURES, BOTH, WIDE
 
-WIDE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-}
-BOTH = ("influence", "hessian_product")
-ARCHITECTURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "llama": (WIDE, ()),
-    "qwen2": (WIDE | {"num_key_value_heads": 1}, ()),
-    "mistral": (WIDE | {"num_key_value_heads": 1}, ()),
-    "mamba": ({"hidden_size": 32, "num_hidden_layers": 1, "state_size": 4}, ()),
-    "mixtral": (WIDE | {"num_key_value_heads": 1, "num_local_experts": 4}, ()),
-    "bloom": ({"hidden_size": 32, "n_layer": 1, "n_head": 2}, BOTH),
-    "gemma": (WIDE | {"num_key_value_heads": 1, "head_dim": 16}, ()),
-    "gemma3_text": (WIDE | {"num_key_value_heads": 1, "head_dim": 16}, ()),
-    "gpt2": ({"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64}, ()),
-    "gpt_neox": (WIDE, ()),
-    "opt": (
-        {
-            "hidden_size": 32,
-            "word_embed_proj_dim": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "ffn_dim": 64,
-            "max_position_embeddings": 64,
-        },
-        (),
-    ),
-    "phi3": (WIDE, ()),
-    "qwen3_moe": (
-        WIDE
-        | {
-            "num_experts": 4,
-            "num_experts_per_tok": 2,
-            "num_key_value_heads": 2,
-            "moe_intermediate_size": 32,
-            "head_dim": 16,
-        },
-        (),
-    ),
-}
 GPT2 = {"model_type": "gpt2", **ARCHITECTURES["gpt2"][0]}
 LLAMA = {"model_type": "llama", **WIDE}
 
