@@ -74,7 +74,8 @@ class FilesSource(_FieldChoice):
     """Local files, or folders searched recursively.
 
     ``.txt``: each paragraph is a document, without any fields; ``.jsonl``, ``.json``: one JSON
-    object a line; ``.parquet``, ``.arrow``: one row a document. The first three also as ``.gz``.
+    object a line, or one list of objects; ``.parquet``, ``.arrow``: one row a document. The first
+    three also compressed.
     """
 
     files: tuple[Path, ...] = Field(min_length=1)
