@@ -43,6 +43,15 @@ class Job(Frozen):
     device: str
     threads: int
 
+    def as_json(self) -> str:
+        """Text that `from_json` reads; folders may have names that are not UTF-8."""
+        return json.dumps(self.model_dump(), default=os.fspath)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that `as_json` wrote."""
+        return cls.model_validate(json.loads(text))
+
     def state_folder(self, data: PreparedData) -> Path:
         """Folder of the run's checkpoint and trained weights."""
         return self.cache / "runs" / f"{self.spec.run_id}-{data.fingerprint[:8]}"
@@ -82,7 +91,7 @@ def main() -> int:
     os.dup2(2, 1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, events.on_signal)
-    return _work_or_refuse(Job.model_validate_json(sys.stdin.read()), events)
+    return _work_or_refuse(Job.from_json(sys.stdin.read()), events)
 
 
 def run_here(job: Job, hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class WorkerProcess:
         assert self.process.stdin is not None
         # One that is dead already is heard of by its silence.
         with suppress(BrokenPipeError), self.process.stdin as stdin:
-            stdin.write(job.model_dump_json())
+            stdin.write(job.as_json())
 
     def follow(self, hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Pass on events until the worker has ended; the last, ``died`` if it did not say how."""
