@@ -59,7 +59,7 @@ class _TapScores(torch.autograd.Function):
         )
 
     @staticmethod
-    def backward(ctx: Any, pulls: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, pulls: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         tables, bias, score, places = ctx.saved_tensors
         d_tables, d_bias, d_score = map(torch.zeros_like, (tables, bias, score))
         start = 0

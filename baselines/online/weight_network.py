@@ -58,6 +58,7 @@ class ConvolutionNetwork(nn.Module):
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
+        assert self.convolution.bias is not None
         scores = convolution_scores(
             shifted(rows),
             self.embedding.weight,
@@ -78,8 +79,9 @@ class ConvolutionNetwork(nn.Module):
         nn.init.trunc_normal_(
             self.score.weight, std=std, a=-2 * std, b=2 * std, generator=generator
         )
-        for layer in (self.convolution, self.score):
-            nn.init.zeros_(layer.bias)
+        for name, value in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(value)
 
 
 class BagOfNgramsNetwork(nn.Module):

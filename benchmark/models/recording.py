@@ -57,9 +57,9 @@ class Operation:
         pull = pull * weights.view(-1, *[1] * (pull.dim() - 1))
         if self.function is F.linear:
             rows, flat = self.arguments[0].flatten(0, -2), pull.flatten(0, -2)
-            of = {1: lambda: flat.T @ rows, 2: lambda: flat.sum(0)}
             return {
-                name: of[1 if place in (1, "weight") else 2]() for place, name in self.names.items()
+                name: flat.T @ rows if place in (1, "weight") else flat.sum(0)
+                for place, name in self.names.items()
             }
         with torch.enable_grad():
             own = {place: self.arguments[place].detach().requires_grad_() for place in self.names}
