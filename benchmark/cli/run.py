@@ -78,6 +78,14 @@ def tune(
         Stage, typer.Option(help="The lowest valid loss after this stage is chosen.")
     ] = "trained",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws and of the trials.")] = 0,
+    for_every_target: Annotated[
+        bool,
+        typer.Option(
+            "--for-every-target",
+            help="Choose once, by the mean over targets, and stop: studies of other targets name "
+            "the file in their key tuned.",
+        ),
+    ] = False,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
     results: ResultsOption = RESULTS,
@@ -101,11 +109,15 @@ def tune(
     )
     _require_ended(_run(resolve(plan, cache_folder(cache)), settings(results=folder)), folder)
     seen = read_trials(folder, stage)
-    chosen = choose(loaded, seen, trials=trials, seed=seed, stage=stage)
+    chosen = choose(
+        loaded, seen, trials=trials, seed=seed, stage=stage, for_every_target=for_every_target
+    )
     write_chosen(file, chosen)
     for row in chosen.chosen:
         say(f"{row.where}: trial {row.trial} chosen, valid loss {row.valid_loss:.4f}")
     say_written([file])
+    if for_every_target:
+        return
     last = settings(results=results / final.study)
     _conclude(_run(resolve(final, cache_folder(cache)), last), last, report)
 

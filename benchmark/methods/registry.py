@@ -143,7 +143,7 @@ def _chosen_for(study: Study, tuned: Path | Chosen) -> Chosen:
             # In a resolved study, the entry has the defaults of what was tuned.
             if isinstance(tuned, Path):
                 _require_agreement(row, entry, at)
-            rows.append(row)
+            rows.append(row.model_copy(update={"target": target}))
     return chosen.model_copy(update={"chosen": tuple(rows)})
 
 

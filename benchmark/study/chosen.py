@@ -13,6 +13,9 @@ from benchmark.study.stages import Stage
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+EVERY_TARGET = "*"
+"""Stands for the target of values that are chosen once."""
+
 
 class ChosenValues(Frozen):
     """The trial chosen for one method on one model and target.
@@ -26,7 +29,7 @@ class ChosenValues(Frozen):
     model: str
     """Name of the model in the study."""
     target: str
-    """Name of the target in the study."""
+    """Name of the target in the study; ``*``: chosen for every target, on those of the study."""
     trial: Count
     """Number of the trial chosen; 0: the method as the study has it."""
     valid_loss: Annotated[float, Field(allow_inf_nan=False)]
@@ -46,7 +49,8 @@ class ChosenValues(Frozen):
     @property
     def where(self) -> str:
         """The place in words."""
-        return f"{self.label} on {self.target} ({self.model})"
+        target = "every target" if self.target == EVERY_TARGET else self.target
+        return f"{self.label} on {target} ({self.model})"
 
 
 class Chosen(Frozen):
@@ -78,14 +82,15 @@ class Chosen(Frozen):
         return rows
 
     def find(self, model: str, target: str, label: str, at: str = "") -> ChosenValues:
-        """The values of a method on a model and target.
+        """The values of a method on a model and target, else those for every target.
 
         Raises:
             UserError: there are none; says for what there are.
         """
-        for row in self.chosen:
-            if row.place == (model, target, label):
-                return row
+        rows = {row.place: row for row in self.chosen}
+        for known in (target, EVERY_TARGET):
+            if (model, known, label) in rows:
+                return rows[model, known, label]
         raise UserError(
             f"{at}chosen: no values for {label} on {target} ({model}), only for "
             f"{self._distinct('label')} on {self._distinct('target')} ({self._distinct('model')}): "

@@ -42,6 +42,8 @@ def load_study(file: Path) -> Study:
         UserError: naming the file, the key, the bad value and what is valid.
     """
     study = load_config(file, Study, "a study")
+    if isinstance(study.tuned, Path) and file in embedded_studies().values():
+        study = study.model_copy(update={"tuned": file.parent / study.tuned})
     if "whitespace" in study.data.model_fields_set:
         return study
     # Not a default of the model: in records and indices, nothing said has always meant collapse.

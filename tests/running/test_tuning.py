@@ -148,6 +148,33 @@ def test_failed_trials_are_never_chosen(study: Study) -> None:
         chosen_trials(study, failed)
 
 
+def test_one_choice_for_every_target_is_the_best_on_average(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    """No trial that lacks a target, and not the one that is best on one of them."""
+    both = content["targets"] | {"other": content["targets"]["harbour"]}
+    study = Study.model_validate(content | {"methods": ["dds", "cds"], "targets": both})
+    losses = {
+        "harbour": {"dds.t01": 1.0, "dds.t02": 2.0, "dds.t03": 0.5},
+        "other": {"dds.t01": 5.0, "dds.t02": 3.0, "dds.t03": None},
+    }
+    found = [
+        replace(result, valid_loss=losses[result.target].get(result.label, 9.0))
+        for result in results_of(study, {}, TRIALS)
+    ]
+    chosen = choose(study, found, trials=TRIALS, seed=0, stage="trained", for_every_target=True)
+    assert "on each model and on average over harbour, other (trial 0" in chosen.rule
+    row = chosen.find("nano", "harbour", "dds")
+    assert (row.trial, row.valid_loss, row.failed_trials) == (2, 2.5, 1)
+    assert row == chosen.find("nano", "never tuned on", "dds")
+    write_chosen(tmp_path / "chosen.yaml", chosen)
+    tuned = resolve(tuned_study(study, tmp_path / "chosen.yaml"))
+    assert {run.method.hyperparameters["network_rate"] for run in tuned.runs()[:1]} == {
+        row.hyperparameters["network_rate"]
+    }
+    assert resolve(Study.model_validate_json(tuned.model_dump_json())) == tuned
+
+
 def measured(loss: float) -> list[dict[str, Any]]:
     """The last measurement of each stage."""
     figures = {"valid_loss": loss, "generic_loss": 3.0, "flops": 1e9, "seconds": 1.0}
