@@ -11,10 +11,10 @@ import typer
 
 from benchmark.cli.messages import fail_interrupted, interruptible, messages, say, say_written
 from benchmark.cli.options import (
-    DryRunOption,
     RESULTS,
     CacheOption,
     DeviceOption,
+    DryRunOption,
     JobsOption,
     MethodsOption,
     ReportOption,
@@ -30,7 +30,7 @@ from benchmark.cli.presenting import present
 from benchmark.cli.studies import load
 from benchmark.methods.registry import resolve
 from benchmark.running.local import Outcome, Settings, run_study
-from benchmark.running.planning import known_estimates, lanes
+from benchmark.running.planning import ended_runs, known_estimates, lanes
 from benchmark.running.progress import StudyProgress
 from benchmark.running.time_left import TimeLeft
 from benchmark.running.trials import trial_study, tuned_study
@@ -118,9 +118,10 @@ def tune(
 
 
 def _run(study: Study, settings: Settings) -> Outcome:
+    ended = ended_runs(study, settings.results)
     time_left = TimeLeft(
         lanes(settings.jobs, settings.threads, settings.device),
-        known_estimates(study, settings).seconds,
+        known_estimates(settings.results, settings.device, ended).seconds,
         time.monotonic,
     )
     with interruptible(), StudyProgress(messages, time_left) as progress:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from benchmark.running.estimate import (
     Estimate,
@@ -16,7 +17,7 @@ from benchmark.running.estimate import (
 )
 from benchmark.running.local import Settings, is_selected
 from benchmark.running.times.measure import Bench, Heard, measure
-from benchmark.study.records import read_summary
+from benchmark.study.records import RunSummary, read_summary
 from benchmark.study.step_times import read_times
 from benchmark.study.study import RunSpec, Study
 
@@ -43,15 +44,19 @@ class Plan:
         return makespan([], [estimate.seconds for estimate in known], lanes)
 
 
-def known_estimates(study: Study, settings: Settings) -> Estimates:
-    """What files tell: a study's step times, else its records."""
-    found = ((run, read_summary(settings.results, run.run_id)) for run in study.runs())
-    ended = [(run, record) for run, record in found if record is not None]
-    times = read_times(settings.results)
+def known_estimates(
+    results: Path, device: str, ended: Iterable[tuple[RunSpec, RunSummary]]
+) -> Estimates:
+    """What files tell of runs on a device: a study's step times, else its ``ended`` runs."""
+    times = read_times(results)
     measured = "" if times is None else f"step times measured {times.measured[:10]}"
-    return Estimates(
-        FromStepTimes(times, settings.device, measured), FromRecords(ended, settings.device)
-    )
+    return Estimates(FromStepTimes(times, device, measured), FromRecords(ended, device))
+
+
+def ended_runs(study: Study, results: Path) -> list[tuple[RunSpec, RunSummary]]:
+    """The runs of a study that have a record."""
+    found = ((run, read_summary(results, run.run_id)) for run in study.runs())
+    return [(run, record) for run, record in found if record is not None]
 
 
 def plan_study(
@@ -65,9 +70,11 @@ def plan_study(
         UserError: the data cannot be prepared.
     """
     plan = Plan()
+    ended = ended_runs(study, settings.results)
+    records = {run.run_id: record for run, record in ended}
     for run in study.runs():
         if is_selected(run, settings):
-            record = read_summary(settings.results, run.run_id)
+            record = records.get(run.run_id)
             if record is None or (record.status == "failed" and settings.retry_failed):
                 plan.missing.append(run)
             elif record.status == "failed":
@@ -75,7 +82,7 @@ def plan_study(
             else:
                 plan.done += 1
     bench = Bench(settings.cache, settings.device, settings.threads)
-    sources = known_estimates(study, settings)
+    sources = known_estimates(settings.results, settings.device, ended)
     plan.estimates, plan.notes = estimate_all(study, plan.missing, sources, bench, building, hear)
     return plan
 

@@ -106,7 +106,13 @@ class StudyProgress:
             self._show(ALL, ALL, ended, planned, count, left=left)
 
     def _show(
-        self, key: str, name: str, completed: int, of: int | None, state: str, left: str | None = None
+        self,
+        key: str,
+        name: str,
+        completed: int,
+        of: int | None,
+        state: str,
+        left: str | None = None,
     ) -> None:
         if key not in self._bars:
             # A run has one bar at a time, and rows are built before anything else starts.

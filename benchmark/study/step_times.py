@@ -20,6 +20,9 @@ FILE = "step_times.json"
 PREPARATION = "preparation"
 """Among what a run does once, that which precedes its first step."""
 
+OTHER = "other"
+"""What a step does beside the parts that have a name."""
+
 
 class Spread(Frozen):
     """The quartiles of a figure over the rounds of a measurement."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from slurm.estimate import StepTimes
 
 from benchmark.core.errors import UserError
 from benchmark.study.records import RunRecord, RunSummary
 from benchmark.study.study import Study
 from slurm.attempts import AttemptState
-from slurm.estimate import StepTimes
 from slurm.plan import Plan, plan_runs
 from slurm.profile import Profile, load_profile
 from slurm.queue import Queue

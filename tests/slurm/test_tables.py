@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 
 from rich.console import Console
+from slurm.estimate import StepTimes
 
 from slurm.attempts import AttemptState
-from slurm.estimate import StepTimes
 from slurm.plan import plan_runs
 from slurm.queue import Queue
 from slurm.status import judge_runs

@@ -10,13 +10,10 @@ from typing import Any
 
 from benchmark.api.parts import PARTS
 from benchmark.running.times.phases import StepsByPhase, mean_step, recurring
-from benchmark.study.step_times import PhaseTimes, Spread
+from benchmark.study.step_times import OTHER, PhaseTimes, Spread
 
 Turn = Mapping[str, Sequence[Mapping[str, Any]]]
 """Steps by phase, each with its ``seconds``, ``parts`` and ``flops``."""
-
-OTHER = "other"
-"""What a step does beside the parts that have a name."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,9 @@ class Timed:
                 steps=len(steps),
                 seconds=spread([_seconds(turn[name]) for turn in self.turns]),
                 parts=self._parts(name),
-                flops=statistics.median(step["flops"] for turn in self.turns for step in turn[name]),
+                flops=statistics.median(
+                    step["flops"] for turn in self.turns for step in turn[name]
+                ),
             )
             for name, steps in recurring(self.phases).items()
         }
