@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -144,7 +145,7 @@ def step_key(run: RunSpec) -> str:
 def seconds_at(course: Iterable[tuple[int, float]], step: float) -> float:
     """Seconds of training until the end of ``step``, by the straight line between two points."""
     points = list(course)
-    for (before, low), (after, high) in zip(points, points[1:], strict=False):
+    for (before, low), (after, high) in pairwise(points):
         if step <= after:
             return low + (high - low) * (step - before) / (after - before)
     return points[-1][1]

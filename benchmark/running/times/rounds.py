@@ -96,4 +96,4 @@ def in_order(parts: Mapping[str, float]) -> list[str]:
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> float:
-    return statistics.median(step["seconds"] for step in steps)
+    return float(statistics.median(step["seconds"] for step in steps))

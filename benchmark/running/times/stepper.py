@@ -74,7 +74,7 @@ class Stepper:
     def product(self, size: int, times: int) -> list[float]:
         """Seconds of products of two square float32 matrices; one before them not counted."""
         a = torch.ones(size, size, device=self.trainer.task.device)
-        seconds = []
+        seconds: list[float] = []
         for _ in range(times + 1):
             with self._timing(seconds):
                 torch.mm(a, a)
