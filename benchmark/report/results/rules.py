@@ -48,7 +48,7 @@ def _seconds_rule(results: StudyResults) -> str:
     if results.times is not None:
         made, when = results.times.environment, results.times.measured[:10]
         return (
-            "Seconds: step times measured apart, every method in turn (`adaptbench time`, "
+            "Seconds: step times measured apart, every method in turn (adaptbench time, "
             f"{results.times.rounds} rounds, medians; {made.processor}, {made.device}, threads: "
             f"{made.threads}; commit {made.commit[:HASH_LENGTH]}; {when}), of what a method does "
             "before and of every step until then"
@@ -66,9 +66,9 @@ def _why_billed(results: StudyResults) -> str:
     if results.untimed:
         return (
             f"The study's step times are not used: they have none of {', '.join(results.untimed)} "
-            "as it was run; `adaptbench time` measures all"
+            "as it was run; adaptbench time measures all"
         )
-    return "No step times are on file: `adaptbench time` measures them apart"
+    return "No step times are on file: adaptbench time measures them apart"
 
 
 def seeds_rule(results: StudyResults) -> str:
