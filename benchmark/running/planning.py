@@ -21,7 +21,7 @@ from benchmark.study.records import RunSummary, read_summary
 from benchmark.study.step_times import read_times
 from benchmark.study.study import RunSpec, Study
 
-SECONDS_TO_BEGIN = 45.0
+SECONDS_TO_BEGIN, LEAST_TO_BEGIN = 45.0, 10.0
 QUICK_ROUNDS, QUICK_STEPS = 3, 2
 
 
@@ -123,7 +123,7 @@ def _timed_now(
         bench,
         rounds=QUICK_ROUNDS,
         steps=QUICK_STEPS,
-        patience=SECONDS_TO_BEGIN / (len(first) + 1),
+        patience=max(LEAST_TO_BEGIN, SECONDS_TO_BEGIN / (len(first) + 1)),
     )
     times, notes = measure(study, list(first.values()), quick, building, hear)
     return FromStepTimes(times, bench.device, "steps timed just now", alike=True), notes
