@@ -22,6 +22,7 @@ from benchmark.study.step_times import read_times
 from benchmark.study.study import RunSpec, Study
 
 SECONDS_TO_BEGIN, LEAST_TO_BEGIN = 45.0, 10.0
+SECONDS_OF_ROUNDS = 15.0
 QUICK_ROUNDS, QUICK_STEPS = 3, 2
 
 
@@ -124,6 +125,7 @@ def _timed_now(
         rounds=QUICK_ROUNDS,
         steps=QUICK_STEPS,
         patience=max(LEAST_TO_BEGIN, SECONDS_TO_BEGIN / (len(first) + 1)),
+        limit=SECONDS_OF_ROUNDS,
     )
     times, notes = measure(study, list(first.values()), quick, building, hear)
     return FromStepTimes(times, bench.device, "steps timed just now", alike=True), notes

@@ -101,6 +101,14 @@ def test_methods_take_turns_and_rounds_begin_with_another() -> None:
     assert heard == [(done, 6) for done in range(6)]
 
 
+def test_rounds_end_when_there_are_enough() -> None:
+    turns, products = interleave(
+        [lambda number: {"": steps(1.0 + number)}], lambda: 1.0, 5, lambda *_: None, lambda: True
+    )
+    assert [len(of_method) for of_method in turns] == [1]
+    assert len(products) == 1
+
+
 def test_a_ratio_is_of_one_round_and_parts_add_up(spec: Callable[..., RunSpec]) -> None:
     run = spec("dds", {"update_every": 2}, steps=12, evaluate_every=6)
     phases = {"learn": list(range(0, 12, 2)), "draw": list(range(1, 12, 2))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,8 +32,8 @@ class Bench:
     """How to time: where, how often, and how long a method may take to begin.
 
     In each of the ``rounds``, a method makes ``steps`` steps of each phase that count. Methods
-    that fail, or that take more than ``patience`` seconds to prepare and warm up, are left out;
-    with None, they may take any time, and none may fail.
+    that fail, or that take more than ``patience`` seconds to prepare and warm up, are left out,
+    and rounds end after ``limit`` seconds; with None, they may take any time, and none may fail.
     """
 
     cache: Path
@@ -41,6 +42,7 @@ class Bench:
     rounds: int = 9
     steps: int = 3
     patience: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ def _begun(
     return places, left_out
 
 
+def _timer(limit: float | None) -> Callable[[], bool]:
+    """Says whether so many seconds have passed since now."""
+    begin = time.monotonic()
+    return lambda: limit is not None and time.monotonic() - begin > limit
+
+
 def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> StudyTimes:
     """The rounds, and what they say."""
     size, first = PRODUCT_ROWS[bench.device], places[0].process
@@ -137,6 +145,7 @@ def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> Stu
         product,
         bench.rounds,
         partial(hear, "timing"),
+        _timer(bench.limit),
     )
     timed = [Timed(phases_of(p.run), own) for p, own in zip(places, turns, strict=True)]
     start = first.start_seconds
@@ -148,7 +157,7 @@ def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> Stu
     return StudyTimes(
         study=study.study,
         reference=places[0].run.method.label,
-        rounds=bench.rounds,
+        rounds=len(products),
         steps_a_turn=bench.steps,
         product_flops=spread(products),
         product_size=size,

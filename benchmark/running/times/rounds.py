@@ -63,11 +63,13 @@ def interleave(
     product: Callable[[], float],
     rounds: int,
     hear: Callable[[int, int], None],
+    enough: Callable[[], bool] = lambda: False,
 ) -> tuple[list[list[Turn]], list[float]]:
     """Turns of each method, and the product's figures, one of each a round.
 
     A method is called with the ``number`` of the round. What else the machine does falls on all
-    of them; each round begins with another one. ``hear(done, of)`` hears of turns.
+    of them; each round begins with another one. ``hear(done, of)`` hears of turns; the rounds end
+    early if ``enough()`` says so after one.
     """
     turns: list[list[Turn]] = [[] for _ in methods]
     products = []
@@ -77,6 +79,8 @@ def interleave(
             place = (number + turn) % len(methods)
             turns[place].append(methods[place](number=number))
         products.append(product())
+        if enough():
+            break
     return turns, products
 
 
