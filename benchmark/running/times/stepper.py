@@ -23,7 +23,7 @@ import torch
 from benchmark.api.parts import PartTimes
 from benchmark.core.errors import UserError
 from benchmark.data import open_prepared
-from benchmark.methods.registry import method_of
+from benchmark.methods.registry import planned_method
 from benchmark.models.checkpoint import model_state
 from benchmark.models.evaluation import mean_token_loss
 from benchmark.running.times.phases import recurring, single, steps_by_phase
@@ -160,7 +160,7 @@ def _stepper(job: Job, folder: Path) -> Stepper:
     data = open_prepared(job.prepared)
     model = initial_model(job.spec, data).to(job.device)
     checkpoint = folder / "checkpoint.safetensors"
-    trainer = Trainer(job.spec, data, model, method_of(job.spec.method), checkpoint, Hooks())
+    trainer = Trainer(job.spec, data, model, planned_method(job.spec.method), checkpoint, Hooks())
     return Stepper(trainer, _clock(job.device))
 
 
