@@ -31,6 +31,7 @@ from benchmark.diagnostic.summary import MEASURES
 from benchmark.methods.registry import methods
 from benchmark.study import metrics
 from benchmark.study.records import RunRecord, StudyIndex
+from benchmark.study.step_times import StudyTimes
 from benchmark.study.study import Study
 from slurm.profile import Profile
 
@@ -155,8 +156,12 @@ def records(models: Models) -> str:
         "[study index](#study-index); for each run `runs/RUN/record.json`, a "
         "[run record](#run-record), and `runs/RUN/metrics.jsonl`, its [measurements](metrics.md); "
         "for each model, target and seed diagnosed `diagnosis/MODEL-TARGET-sSEED.json`, a "
-        "[diagnosis record](#diagnosis-record). `adaptbench rule fit` writes a [rule](#rule).",
-        *models.sections("records.md", [StudyIndex, RunRecord, DataReport, DiagnosisRecord, Rule]),
+        "[diagnosis record](#diagnosis-record). `adaptbench time` writes `step_times.json`, "
+        "[study times](#study-times), and `adaptbench rule fit` a [rule](#rule).",
+        *models.sections(
+            "records.md",
+            [StudyIndex, RunRecord, DataReport, StudyTimes, DiagnosisRecord, Rule],
+        ),
         "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
         _meanings("measure", MEASURES),
         "## Predictors without gradients\n\nIn `cheap` of a [diagnosis record](#diagnosis-record).",

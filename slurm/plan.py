@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmark.running.estimate import Estimate
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import stage_leaders
-from slurm.estimate import StepTimes
 from slurm.profile import Profile, Resources
 from slurm.status import RunStatus
 
@@ -19,13 +19,13 @@ MEMORY_GROWTH = 2.0
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run to dispatch, as its attempt ``number``; ``hours`` is None where nothing is measured."""
+    """A run to dispatch, as its attempt ``number``; no ``estimate`` where nothing is measured."""
 
     spec: RunSpec
     run_id: str
     number: int
     resources: Resources
-    hours: float | None
+    estimate: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,15 @@ class Plan:
     """``phases`` of arrays: those of a phase start when the phases before have ended."""
 
     phases: tuple[tuple[Array, ...], ...]
+    notes: tuple[str, ...] = ()
+    """Why some runs have no estimate."""
 
     def hours(self, device: Literal["cpu", "cuda"]) -> float:
         """Estimated core- or GPU-hours of the runs whose kind has been measured."""
         return sum(
-            run.hours * run.resources.units(device) for run in self.runs if run.hours is not None
+            run.estimate.seconds / 3600 * run.resources.units(device)
+            for run in self.runs
+            if run.estimate is not None
         )
 
     @property
@@ -59,9 +63,13 @@ class Plan:
         return [array for phase in self.phases for array in phase]
 
 
-def plan_runs(statuses: Iterable[RunStatus], profile: Profile, times: StepTimes) -> Plan:
+def plan_runs(
+    statuses: Iterable[RunStatus],
+    profile: Profile,
+    estimate: Callable[[RunSpec], Estimate | None],
+) -> Plan:
     """Dispatch these runs, whatever their status: first those that others build upon."""
-    planned = [_planned(status, profile, times) for status in statuses]
+    planned = [_planned(status, profile, estimate) for status in statuses]
     leaders = stage_leaders([run.spec for run in planned])
     first = [run for place, run in enumerate(planned) if place in leaders]
     rest = [run for place, run in enumerate(planned) if place not in leaders]
@@ -69,13 +77,15 @@ def plan_runs(statuses: Iterable[RunStatus], profile: Profile, times: StepTimes)
     return Plan(tuple(phase for phase in phases if phase))
 
 
-def _planned(status: RunStatus, profile: Profile, times: StepTimes) -> PlannedRun:
+def _planned(
+    status: RunStatus, profile: Profile, estimate: Callable[[RunSpec], Estimate | None]
+) -> PlannedRun:
     resources = profile.resources_of(status.spec)
     if status.attempt is not None and status.out_of_memory:
         grown = resources.memory_gb * MEMORY_GROWTH
         resources = resources.model_copy(update={"memory_gb": grown})
     number = status.attempt.claim.number + 1 if status.attempt else 1
-    return PlannedRun(status.spec, status.run_id, number, resources, times.hours(status.spec))
+    return PlannedRun(status.spec, status.run_id, number, resources, estimate(status.spec))
 
 
 def _arrays(runs: list[PlannedRun], profile: Profile) -> tuple[Array, ...]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.data import PreparedData, prepare
+from benchmark.running.estimate import Estimates
 from benchmark.running.local import require_same_data
+from benchmark.running.planning import estimate_all, known_estimates
+from benchmark.running.times.measure import Bench, Heard
 from benchmark.study.contents import require_same_contents
 from benchmark.study.records import write_index
 from benchmark.study.study import Study
 from slurm.attempts import Attempts
-from slurm.estimate import StepTimes
 from slurm.launcher import dispatch
 from slurm.plan import Plan, plan_runs
 from slurm.profile import Profile
@@ -39,11 +43,41 @@ class Sweep:
         )
 
     def plan(
-        self, statuses: Iterable[RunStatus], wanted: Iterable[RunStatus], profile: Profile
+        self, statuses: Iterable[RunStatus], wanted: Sequence[RunStatus], profile: Profile
     ) -> Plan:
         """What dispatching the ``wanted`` of the study's runs would submit."""
+        return plan_runs(wanted, profile, self._known(statuses, profile).of)
+
+    def timed_plan(
+        self,
+        statuses: Iterable[RunStatus],
+        wanted: Sequence[RunStatus],
+        profile: Profile,
+        cache: Path,
+        building: Callable[[str, int], None],
+        hear: Heard,
+    ) -> Plan:
+        """The same; of methods that no file tells of, a few steps are timed on this machine.
+
+        ``building(what, rows)`` hears of token rows, ``hear(what, done, of)`` of steps.
+
+        Raises:
+            UserError: the data cannot be prepared.
+        """
+        known = self._known(statuses, profile)
+        if profile.device == "cuda" and not has_cuda():
+            plan = plan_runs(wanted, profile, known.of)
+            return replace(plan, notes=("no CUDA device here to time a few steps on",))
+        cpus = max(profile.resources_of(status.spec).cpus for status in wanted)
+        bench = Bench(cache, profile.device, min(cpus, os.cpu_count() or 1))
+        runs = [status.spec for status in wanted]
+        found, notes = estimate_all(self.study, runs, known, bench, building, hear)
+        plan = plan_runs(wanted, profile, lambda run: found.get(run.run_id))
+        return replace(plan, notes=tuple(notes))
+
+    def _known(self, statuses: Iterable[RunStatus], profile: Profile) -> Estimates:
         ended = [(s.spec, s.record) for s in statuses if s.record is not None]
-        return plan_runs(wanted, profile, StepTimes(ended, profile.device))
+        return known_estimates(self.results, profile.device, ended)
 
     def dispatch(
         self,
@@ -90,3 +124,10 @@ class Sweep:
         attempts.folder.mkdir(exist_ok=True)
         record = attempts.folder.parent / "record.json"
         record.replace(attempts.folder / f"{number}.record.json")
+
+
+def has_cuda() -> bool:
+    """Whether this machine has a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()

@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.running.quantities import duration
 from slurm.status import RunStatus, count
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from slurm.profile import Profile
 
 LISTED = 40
-HOW_TO_KNOW = "once one of each kind has ended, its time counts for the others"
+HOW_TO_KNOW = "`adaptbench time` measures their steps, and --dry-run times a few"
 HEADINGS = ("run", "state", "step", "loss", "left", "heartbeat", "why")
 LEAST_WIDTHS = {"state": 7, "why": 12}
 NAMES_END, LEAST_NAME = 12, 24
@@ -31,15 +32,21 @@ def plan_lines(plan: Plan, profile: Profile) -> list[str]:
         after = " (after those above)" if number else ""
         lines += [f"  {_array(array)}{after}" for array in phase]
     unit = "GPU-hours" if profile.device == "cuda" else "core-hours"
-    measured = sum(run.hours is not None for run in plan.runs)
-    unknown = len(plan.runs) - measured
-    if not measured:
+    found = [run.estimate for run in plan.runs if run.estimate is not None]
+    unknown = len(plan.runs) - len(found)
+    if not found:
         lines.append(f"no estimate of {unit}: no run of these kinds has ended here; {HOW_TO_KNOW}")
     else:
-        estimate = f"estimated: {plan.hours(profile.device):.2f} {unit} for {measured} runs"
+        sources = ", ".join(dict.fromkeys(estimate.source for estimate in found))
+        estimate = f"estimated: {_hours(plan.hours(profile.device))} {unit} for {len(found)} runs"
         more = f"; {unknown} are of a kind never measured here" if unknown else ""
-        lines.append(estimate + more)
-    return lines
+        lines.append(f"{estimate}, by {sources}{more}")
+    return [*lines, *plan.notes]
+
+
+def _hours(hours: float) -> str:
+    """Two decimals, or two digits of what is less."""
+    return f"{hours:.2f}" if hours >= 0.1 else f"{hours:.2g}"
 
 
 def _array(array: Array) -> str:
@@ -113,17 +120,9 @@ def _row(status: RunStatus) -> list[_Name | Text | str]:
         return [_Name(status.run_id), state, "", "", "", "", Text(status.reason)]
     step = f"{progress.stage} {progress.step}/{progress.of}" if progress.of else ""
     loss = "" if progress.loss is None else f"{progress.loss:.3f}"
-    left = "" if status.seconds_left is None else _duration(status.seconds_left)
+    left = "" if status.seconds_left is None else duration(status.seconds_left)
     why = status.reason
     if progress.restarts and not why:
         why = f"restarted {progress.restarts} times"
-    ago = f"{_duration(status.age)} ago"
+    ago = f"{duration(status.age)} ago"
     return [_Name(status.run_id), state, step, loss, left, ago, Text(why)]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -21,7 +21,16 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.online.weight_network import SMALL_NETWORK, NetworkConfig, build_network
-from benchmark.api import Baseline, Batch, DownsamplingHyperparameters, LogUniform, Task
+from benchmark.api import (
+    OUTER_UPDATE,
+    SCORING,
+    Baseline,
+    Batch,
+    DownsamplingHyperparameters,
+    LogUniform,
+    Task,
+    timed,
+)
 
 
 class ClassifierHyperparameters(DownsamplingHyperparameters):
@@ -58,11 +67,13 @@ class Classifier(Baseline):
     def batch(self, step: int) -> Batch:
         big = self.task.big_batch(step, self.hyperparameters.downsampling)
         target = self.task.target_batch(step, stream="outer").rows
-        scores = self.network(big.rows)
-        loss = classification_loss(scores, self.network(target))
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        with timed(SCORING):
+            scores = self.network(big.rows)
+        with timed(OUTER_UPDATE):
+            loss = classification_loss(scores, self.network(target))
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
         self._loss = float(loss.detach())
         return big.take(torch.topk(scores.detach(), self.task.batch_size).indices)
 

@@ -29,6 +29,8 @@ from baselines.online.weight_network import (
     example_log_probability,
 )
 from benchmark.api import (
+    OUTER_UPDATE,
+    SCORING,
     WEIGHTS_ENTROPY,
     Batch,
     Choice,
@@ -40,6 +42,7 @@ from benchmark.api import (
     UserError,
     parameters_in,
     recordable,
+    timed,
 )
 
 Rows = Annotated[int | None, Field(ge=1)]
@@ -112,7 +115,7 @@ class BilevelSelector(OnlineSelector):
     def batch(self, step: int) -> Batch:
         settings = self.hyperparameters
         big = self.task.big_batch(step, settings.downsampling)
-        with torch.no_grad():
+        with torch.no_grad(), timed(SCORING):
             log_weights = example_log_probability(self.network(big.rows), big.rows)
         self._figures[WEIGHTS_ENTROPY] = -float((log_weights.exp() * log_weights).nansum())
         chosen = self.draw(step, log_weights)
@@ -148,6 +151,7 @@ class BilevelSelector(OnlineSelector):
             self.learn(step, update.gradients)
         return dict(self._figures)
 
+    @timed(OUTER_UPDATE)
     def learn(self, step: int, generic: RowGradients) -> None:
         """One update of the weight network, from the gradients of some generic rows."""
         target = self.task.target_batch(step, self.hyperparameters.target_rows, stream="outer").rows

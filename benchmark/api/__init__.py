@@ -23,6 +23,7 @@ from benchmark.api.baseline import (
     OnlineSelector,
 )
 from benchmark.api.cost import CostMeter
+from benchmark.api.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.core.frozen import Frozen
@@ -44,8 +45,10 @@ from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
 
 __all__ = [
     "DOMAIN_WEIGHT",
+    "OUTER_UPDATE",
     "PRETRAINING",
     "PROXY_WEIGHT",
+    "SCORING",
     "SCORING_ROWS",
     "WEIGHTS_ENTROPY",
     "Baseline",
@@ -78,6 +81,7 @@ __all__ = [
     "score",
     "shifted",
     "step_along",
+    "timed",
     "token_counts",
     "token_share",
     "train",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.api.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.api.task import Task
 from benchmark.models.batch import Batch
 from benchmark.models.losses import per_example_loss
@@ -66,7 +67,8 @@ def train_step(
     """
     fix_dropout(task, purpose)
     task.meter.count_examples(len(batch))
-    loss = update(model, optimizer, batch, rate).loss
+    with timed(OUTER_UPDATE):
+        loss = update(model, optimizer, batch, rate).loss
     if not math.isfinite(loss):
         raise FloatingPointError(f"auxiliary model's loss is {loss} ({purpose})")
 
@@ -86,7 +88,8 @@ def score(model: nn.Module, rows: Tensor) -> Tensor:
     """Per-example losses of ``rows`` ``[n, T]`` without dropout, in nats: ``[n]``."""
     training = model.training
     model.eval()
-    losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
+    with timed(SCORING):
+        losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
     model.train(training)
     return losses
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.parts import DATA, timed
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder, derived_key, generator
 from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
@@ -74,6 +75,7 @@ class Task:
         """The highest learning rate that the main model is trained at."""
         return max(self.learning_rate(step) for step in range(self.steps))
 
+    @timed(DATA)
     def generic_batch(self, step: int, size: int | None = None) -> Batch:
         """The first ``size`` generic rows of this step, by default one batch.
 
@@ -95,11 +97,13 @@ class Task:
         size = self.big_batch_size if downsampling is None else self.batch_size * downsampling
         return self.generic_batch(step, size)
 
+    @timed(DATA)
     def generic_rows(self, positions: np.ndarray) -> Batch:
         """The generic rows at ``positions``."""
         rows = torch.from_numpy(self.generic.tokens(positions)).to(self.device)
         return Batch(rows, positions)
 
+    @timed(DATA)
     def target_batch(self, step: int, size: int | None = None, stream: str = "target") -> Batch:
         """``size`` rows of the target sample, in an epoch-wise shuffled order of its own.
 
@@ -111,6 +115,7 @@ class Task:
         chosen = torch.from_numpy(order.items(step * size, size)).to(self.device)
         return Batch(self._target[chosen], np.full(size, -1))
 
+    @timed(DATA)
     def target_sample(self) -> Tensor:
         """The whole train sample ``[k, T]``; charged as one pass over it."""
         self.meter.count_target(1.0)

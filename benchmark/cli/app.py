@@ -23,6 +23,9 @@ COMMANDS = {
         "tune": "Tune all methods with equally many trials on valid, then run the study with the "
         "choices.",
     },
+    "timing": {
+        "time": "Time the steps of every method of a study, alone and in turn.",
+    },
     "report": {
         "table": "Print a study's table and write its tables from the records.",
         "plot": "Draw every figure of a study, as PNG and as PDF, from its records.",

@@ -144,7 +144,12 @@ def _dispatch(
     if not wanted:
         say("nothing to submit: every run is done, running, queued, failed or lost")
         return
-    plan = sweep.plan(statuses, wanted, profile)
+    if dry_run:
+        with interruptible(), StudyProgress(messages) as progress:
+            hears = progress.building, progress.counting
+            plan = sweep.timed_plan(statuses, wanted, profile, cache_folder(cache), *hears)
+    else:
+        plan = sweep.plan(statuses, wanted, profile)
     for line in plan_lines(plan, profile):
         show(line)
     if dry_run:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, unknown
 
 RESULTS = Path("results")
 Device = Literal["cpu", "cuda"]
@@ -26,6 +26,19 @@ def _require_device(device: str) -> str:
 def listed(names: str | None) -> tuple[str, ...]:
     """Names separated by commas; none if the option is not given."""
     return tuple(name.strip() for name in (names or "").split(",") if name.strip())
+
+
+def known(names: str | None, valid: list[str], what: str) -> tuple[str, ...]:
+    """The names in an option, each of them valid.
+
+    Raises:
+        UserError: naming the option and the valid names.
+    """
+    chosen = listed(names)
+    for name in chosen:
+        if name not in valid:
+            raise unknown(what, name, valid, at=f"--{what}s: ")
+    return chosen
 
 
 StudyArgument = Annotated[str, typer.Argument(help="A .yaml file, or an embedded study's name.")]
@@ -49,10 +62,16 @@ DeviceOption = Annotated[
 ThreadsOption = Annotated[
     int, typer.Option(min=1, help="CPU threads a run; part of what makes runs bit-identical.")
 ]
+MethodsOption = Annotated[
+    str | None, typer.Option(help="Only these methods (labels, separated by commas).")
+]
 TargetsOption = Annotated[
     str | None, typer.Option(help="Only these targets (names, separated by commas).")
 ]
 RetryOption = Annotated[bool, typer.Option(help="Run failed runs again.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only print what is missing, and what it will take.")
+]
 ReportOption = Annotated[bool, typer.Option(help="Print the table, draw the figures.")]
 RuleOption = Annotated[
     Path | None, typer.Option("--rule", help="Another rule than the one that comes along.")

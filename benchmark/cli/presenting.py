@@ -11,12 +11,13 @@ from benchmark.cli.options import RESULTS
 from benchmark.report.figures.write import write_figures
 from benchmark.report.results.numbers import load_numbers
 from benchmark.report.tables.write import headline_table, terminal_table, write_tables
+from benchmark.study.step_times import FILE as STEP_TIMES
 
 
 def present(results: Path) -> None:
     """Print the losses at equal steps and the costs, and where the rest is.
 
-    Tables and figures are written again if a record is newer.
+    Tables and figures are written again if a record or the step times are newer.
     """
     numbers = load_numbers(results)
     console.print(headline_table(numbers))
@@ -50,9 +51,11 @@ def draw(results: Path, names: Iterable[str] = ()) -> None:
 
 
 def _is_stale(results: Path) -> bool:
-    """Whether a record is newer than the tables and figures."""
+    """Whether a record or the step times are newer than the tables and figures."""
     written = [results / "table.html", results / "figures" / "final.png"]
     if not all(file.exists() for file in written):
         return True
-    records = [file.stat().st_mtime for file in results.glob("runs/*/record.json")]
-    return max(records) > min(file.stat().st_mtime for file in written)
+    sources = [*results.glob("runs/*/record.json"), *results.glob(STEP_TIMES)]
+    return max(file.stat().st_mtime for file in sources) > min(
+        file.stat().st_mtime for file in written
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,21 +14,25 @@ from benchmark.cli.options import (
     RESULTS,
     CacheOption,
     DeviceOption,
+    DryRunOption,
     JobsOption,
+    MethodsOption,
     ReportOption,
     ResultsOption,
     RetryOption,
     StudyArgument,
     TargetsOption,
     ThreadsOption,
-    listed,
+    known,
 )
+from benchmark.cli.planning import show_plan
 from benchmark.cli.presenting import present
 from benchmark.cli.studies import load
-from benchmark.core.errors import unknown
 from benchmark.methods.registry import resolve
 from benchmark.running.local import Outcome, Settings, run_study
+from benchmark.running.planning import ended_runs, known_estimates, lanes
 from benchmark.running.progress import StudyProgress
+from benchmark.running.time_left import TimeLeft
 from benchmark.running.trials import trial_study, tuned_study
 from benchmark.running.tuning import choose, read_trials, write_chosen
 from benchmark.study.environment import cache_folder
@@ -41,9 +46,7 @@ app = typer.Typer()
 def run(
     study: StudyArgument,
     jobs: JobsOption = 1,
-    methods: Annotated[
-        str | None, typer.Option(help="Only these methods (labels, separated by commas).")
-    ] = None,
+    methods: MethodsOption = None,
     targets: TargetsOption = None,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
@@ -51,6 +54,7 @@ def run(
     cache: CacheOption = None,
     retry_failed: RetryOption = False,
     report: ReportOption = True,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Run what a study lacks, then print its table and draw its figures."""
     loaded = resolve(load(study), cache_folder(cache))
@@ -61,9 +65,12 @@ def run(
         threads=threads,
         device=device,
         retry_failed=retry_failed,
-        labels=_known(methods, [entry.label for entry in loaded.methods], "method"),
-        targets=_known(targets, list(loaded.targets), "target"),
+        labels=known(methods, [entry.label for entry in loaded.methods], "method"),
+        targets=known(targets, list(loaded.targets), "target"),
     )
+    if dry_run:
+        show_plan(loaded, settings)
+        return
     _conclude(_run(loaded, settings), settings, report)
 
 
@@ -122,16 +129,14 @@ def tune(
     _conclude(_run(resolve(final, cache_folder(cache)), last), last, report)
 
 
-def _known(names: str | None, known: list[str], what: str) -> tuple[str, ...]:
-    chosen = listed(names)
-    for name in chosen:
-        if name not in known:
-            raise unknown(what, name, known, at=f"--{what}s: ")
-    return chosen
-
-
 def _run(study: Study, settings: Settings) -> Outcome:
-    with interruptible(), StudyProgress(messages) as progress:
+    ended = ended_runs(study, settings.results)
+    time_left = TimeLeft(
+        lanes(settings.jobs, settings.threads, settings.device),
+        known_estimates(settings.results, settings.device, ended).seconds,
+        time.monotonic,
+    )
+    with interruptible(), StudyProgress(messages, time_left) as progress:
         return run_study(study, settings, progress.hear, progress.building, say)
 
 

@@ -63,7 +63,7 @@ def run_study(
             earlier results were made with.
     """
     require_same_contents(study, settings.results)
-    wanted = [run for run in study.runs() if _selected(run, settings)]
+    wanted = [run for run in study.runs() if is_selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}
     require_same_whitespace(settings.results, study)  # before hours go into other rows
@@ -80,6 +80,8 @@ def run_study(
         run for run in wanted if _is_missing(run, folders[run.target_name], settings, outcome)
     ]
     write_index(settings.results, study)
+    for run in missing:
+        listen(run, {"event": "waits"})
     if missing:
         _run_all(
             [_job(run, folders[run.target_name], settings) for run in missing],
@@ -90,7 +92,7 @@ def run_study(
     return outcome
 
 
-def _selected(run: RunSpec, settings: Settings) -> bool:
+def is_selected(run: RunSpec, settings: Settings) -> bool:
     """Whether a run is asked for; no names ask for all."""
     return (not settings.labels or run.method.label in settings.labels) and (
         not settings.targets or run.target_name in settings.targets
@@ -167,6 +169,7 @@ class _Workers:
         process = self._start(job)
         if process is None:
             return {"event": "stopped"}
+        self.listen(job.spec, {"event": "begins"})
         last = process.follow(lambda event: self.listen(job.spec, event))
         self._alive.discard(process)
         return last

@@ -48,7 +48,7 @@ class WorkerProcess:
                 stderr=errors,
                 encoding="utf-8",
                 start_new_session=True,
-                env={**os.environ, **_fixed(job.threads), **UTF_8, **(environment or {})},
+                env={**os.environ, **fixed_threads(job.threads), **UTF_8, **(environment or {})},
             )
         assert self.process.stdin is not None
         # One that is dead already is heard of by its silence.
@@ -95,7 +95,7 @@ class WorkerProcess:
         }
 
 
-def _fixed(threads: int) -> dict[str, str]:
+def fixed_threads(threads: int) -> dict[str, str]:
     """Thread pools of the right size from the start, and one order of summation."""
     return {
         "OMP_NUM_THREADS": str(threads),

@@ -157,8 +157,11 @@ class RunSummary(_Ignoring):
     status: Literal["done", "failed"]
     reason: str = ""
     data: _DataSummary
+    parameters: int
     stages: tuple[_StageSummary, ...]
     environment: _EnvironmentSummary
+    started: str
+    finished: str
 
 
 class StudyIndex(Frozen):

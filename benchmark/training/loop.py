@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.parts import MAIN_UPDATE, timed
 from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task, text_decoder
 from benchmark.core.randomness import derived_key
@@ -31,6 +32,7 @@ from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.domain_counts import DomainCounter
+from benchmark.training.progress import Progress
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline
@@ -47,23 +49,6 @@ class DivergedError(Exception):
 
 class InterruptedRunError(Exception):
     """The run was asked to stop; its checkpoint is saved."""
-
-
-@dataclass
-class Progress:
-    """All that changes over a run besides model, optimiser, method and bill."""
-
-    stage: Stage = "trained"
-    step: int = 0
-    prepared: bool = False
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    best_step: int = 0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    trained_weights: dict[str, Tensor] = field(default_factory=dict)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -141,25 +126,34 @@ class Trainer:
         return tuple(StageResult.model_validate(result) for result in self.progress.results)
 
     def _train(self) -> None:
-        settings, method = self.spec.training, self.method
+        settings = self.spec.training
         if not self.progress.prepared:
-            with self.meter.charge("preparation"):
-                method.prepare()
-            self.progress.prepared = True
-            self._save()
+            self.prepare()
+            self.save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
             if self.stage is not None and 0 < step == self.stage.steps:
                 self.stage.publish(self._state())
-            phase = method.hyperparameters.phase(step, settings.steps)
-            with self.meter.charge("selection", phase):
-                batch = method.batch(step)
-            self._update(batch, self._learning_rate(step), settings.steps)
-            with self.meter.charge("selection", f"observe {phase}"):
-                figures = method.observe(step)
+            figures = self.make_step(step, self._learning_rate(step))
             if self._due(settings.evaluate_every, settings.steps):
                 self._evaluate(figures)
-                self._save()
+                self.save()
+
+    def prepare(self) -> None:
+        """The method's preparation, once and before any step."""
+        with self.meter.charge("preparation"):
+            self.method.prepare()
+        self.progress.prepared = True
+
+    def make_step(self, step: int, rate: float) -> Mapping[str, float]:
+        """One step of training at a learning ``rate``; the figures that the method observes."""
+        method, steps = self.method, self.spec.training.steps
+        phase = method.hyperparameters.phase(step, steps)
+        with self.meter.charge("selection", phase):
+            batch = method.batch(step)
+        self._update(batch, rate, steps)
+        with self.meter.charge("selection", f"observe {phase}"):
+            return method.observe(step)
 
     def _learning_rate(self, step: int) -> float:
         settings = self.spec.training
@@ -177,13 +171,13 @@ class Trainer:
             self._update(batch, warmed_up(step, settings.rate, settings.warmup), settings.steps)
             if self._due(settings.evaluate_every, settings.steps):
                 self._keep_if_best(self._evaluate({})["valid_loss"])
-                self._save()
+                self.save()
 
     def _update(self, batch: Batch, rate: float, steps: int) -> None:
         progress = self.progress
         # Dropout must not depend on what a method drew before.
         torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
-        with self.meter.charge("training", f"{len(batch)} rows"):
+        with self.meter.charge("training", f"{len(batch)} rows"), timed(MAIN_UPDATE):
             self.task.last_update = update(self.model, self.optimizer, batch, rate)
         loss = self.task.last_update.loss
         self._require_finite(loss, "training loss")
@@ -243,7 +237,7 @@ class Trainer:
         progress.stage, progress.step = "fine_tuned", 0
         progress.trained_weights = _copy(model_state(self.model))
         self._keep_if_best(progress.results[0]["valid_loss"])
-        self._save()
+        self.save()
 
     def _keep_if_best(self, loss: float) -> None:
         progress = self.progress
@@ -260,10 +254,11 @@ class Trainer:
 
     def _stop_if_asked(self) -> None:
         if any_process(self.hooks.should_stop()):
-            self._save()
+            self.save()
             raise InterruptedRunError
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint from which :meth:`run` goes on."""
         if is_first():
             save_checkpoint(self.checkpoint, self._state())
         wait_for_all()

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from benchmark.core.errors import UserError
+from benchmark.running.estimate import FromRecords
 from benchmark.study.records import RunRecord, RunSummary
 from benchmark.study.study import Study
 from slurm.attempts import AttemptState
-from slurm.estimate import StepTimes
 from slurm.plan import Plan, plan_runs
 from slurm.profile import Profile, load_profile
 from slurm.queue import Queue
@@ -27,7 +27,7 @@ def planned(
 ) -> Plan:
     ended = [(record.spec, RunSummary.model_validate(record.model_dump())) for record in records]
     statuses = judge_runs(study.runs(), results, load_submissions(results), Queue())
-    return plan_runs(statuses, profile, StepTimes(ended, profile.device))
+    return plan_runs(statuses, profile, FromRecords(ended, profile.device).of)
 
 
 def test_one_array_for_each_resource_class(tmp_path: Path) -> None:
@@ -78,10 +78,8 @@ def test_hours_are_estimated_from_runs_of_the_same_kind(tmp_path: Path) -> None:
     known = sweeps.record(study.runs()[0], seconds=7200.0)
     profile = Profile.model_validate({"executor": "slurm", "resources": {"cpus": 3}})
     plan = planned(tmp_path, study, profile, (known,))
-    assert [run.hours for run in plan.runs] == [2.0, None, 2.0, None]
+    assert [run.estimate and run.estimate.seconds for run in plan.runs] == [7200, None] * 2
     assert plan.hours("cpu") == 12.0
-    elsewhere = StepTimes([], "cuda")
-    assert elsewhere.hours(study.runs()[0]) is None
 
 
 @pytest.mark.parametrize("file", PROFILES, ids=lambda file: file.stem)

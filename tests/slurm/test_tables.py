@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from slurm.attempts import AttemptState
-from slurm.estimate import StepTimes
 from slurm.plan import plan_runs
 from slurm.queue import Queue
 from slurm.status import judge_runs
@@ -41,7 +40,7 @@ def test_a_run_takes_one_line_of_80_columns(tmp_path: Path) -> None:
 def test_a_plan_of_runs_that_nobody_measured_gives_no_hours(tmp_path: Path) -> None:
     runs = sweeps.study().runs()
     statuses = judge_runs(runs, tmp_path, {}, Queue())
-    plan = plan_runs(statuses, sweeps.PROFILE, StepTimes([], "cpu"))
+    plan = plan_runs(statuses, sweeps.PROFILE, lambda _: None)
     text = "\n".join(plan_lines(plan, sweeps.PROFILE))
     assert "no estimate of core-hours" in text
     assert "0.00" not in text

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import UserError
+from benchmark.report.results.seconds import untimed, with_step_times
 from benchmark.study.frames import metrics_frame, study_frame
 from benchmark.study.records import RunRecord, load_records, read_index
+from benchmark.study.step_times import StudyTimes, read_times
 from benchmark.study.study import Study
 
 REFERENCE = "pretraining"
@@ -34,6 +36,8 @@ class StudyResults:
     ``planned``: a row for each run of the study, its ``status`` being done, failed or pending;
     ``stages``: a row for each run and stage that has a result; ``metrics``: a row for each
     evaluation of the runs that have ended; ``measured``: the same rows, with all that was recorded.
+    ``times``: the step times that seconds of training are made of; None: they are those of the
+    bills, as there are no step times or none of the methods ``untimed``.
     """
 
     study: Study
@@ -42,6 +46,8 @@ class StudyResults:
     stages: pd.DataFrame
     metrics: pd.DataFrame
     measured: pd.DataFrame
+    times: StudyTimes | None = None
+    untimed: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str | None:
@@ -89,16 +95,24 @@ def load_results(results: Path) -> StudyResults:
             f"has ended yet: nothing to report; run it first: adaptbench run {index.study.study}"
         )
     stages = study_frame(results, records).reindex(columns=list(STAGE_TYPES)).dropna(subset="stage")
+    stages = stages.astype(STAGE_TYPES).reset_index(drop=True)
     found = metrics_frame(results, records)
     columns = dict.fromkeys([*METRIC_TYPES, *found.columns])
     measured = found.reindex(columns=list(columns)).astype(METRIC_TYPES)
+    times = read_times(results)
+    missing = () if times is None else untimed(records, times)
+    times = None if missing else times
+    if times is not None:
+        stages, measured = with_step_times(records, times, stages, measured)
     return StudyResults(
         study=index.study,
         records=records,
         planned=_planned_runs(index.study, index.runs, records),
-        stages=stages.astype(STAGE_TYPES).reset_index(drop=True),
+        stages=stages,
         metrics=measured[list(METRIC_TYPES)],
         measured=measured,
+        times=times,
+        untimed=missing,
     )
 
 

@@ -45,13 +45,30 @@ def equal_cost_rules(results: StudyResults, cost: str) -> tuple[str, ...]:
 
 
 def _seconds_rule(results: StudyResults) -> str:
+    if results.times is not None:
+        made, when = results.times.environment, results.times.measured[:10]
+        return (
+            "Seconds: step times measured apart, every method in turn (adaptbench time, "
+            f"{results.times.rounds} rounds, medians; {made.processor}, {made.device}, threads: "
+            f"{made.threads}; commit {made.commit[:HASH_LENGTH]}; {when}), of what a method does "
+            "before and of every step until then"
+        )
     rule = (
         "Seconds: wall time of training and of what a method does before, without evaluation and "
         "checkpointing; they depend on the machine and on what else it does"
     )
     several = len(set(_machine_names(results.records))) > 1
     caution = ", and these runs were made on different ones: not comparable" if several else ""
-    return rule + caution
+    return f"{rule}{caution}. {_why_billed(results)}"
+
+
+def _why_billed(results: StudyResults) -> str:
+    if results.untimed:
+        return (
+            f"The study's step times are not used: they have none of {', '.join(results.untimed)} "
+            "as it was run; adaptbench time measures all"
+        )
+    return "No step times are on file: adaptbench time measures them apart"
 
 
 def seeds_rule(results: StudyResults) -> str:

@@ -24,8 +24,10 @@ COST_NAMES = dict(zip(BUDGETED, ("FLOPs", "seconds"), strict=True))
 COST_RULES = (
     "Mean over targets and seeds, everything that a method used included",
     "FLOPs and passes (rows drawn from the target sample, over its size): up to the end of each "
-    "stage; seconds of training a step: without evaluation and checkpointing",
+    "stage; seconds of training a step: {how}",
 )
+BILLED = "without evaluation and checkpointing"
+TIMED = "by step times measured apart, preparation included"
 FEWER = "(n/m): mean over n of the m planned seeds, neither bold nor underlined"
 OVER_BUDGET = "over budget"
 
@@ -91,7 +93,8 @@ def costs(numbers: Numbers, model: str) -> Block:
         (Column("fine-tuned", "FLOPs"), _cells(tuned["flops"], ".2e")),
         (Column("fine-tuned", "passes"), _cells(tuned["target_passes"], ".1f")),
     ]
-    rules: tuple[str, ...] = COST_RULES
+    how = BILLED if results.times is None else TIMED
+    rules = tuple(rule.format(how=how) for rule in COST_RULES)
     if results.reference is None:
         columns = [column for column in columns if column[0].name != "ratio"]
     else:
