@@ -23,7 +23,7 @@ from benchmark.api.baseline import Baseline, Choice
 from benchmark.cli.app import COMMANDS, app, load_command
 from benchmark.contract.problem import Problem
 from benchmark.contract.trial import Trial
-from benchmark.data.prepare import DataReport
+from benchmark.data.report import DataReport, NearDuplicates
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.rule import Rule
@@ -156,7 +156,9 @@ def records(models: Models) -> str:
         "[run record](#run-record), and `runs/RUN/metrics.jsonl`, its [measurements](metrics.md); "
         "for each model, target and seed diagnosed `diagnosis/MODEL-TARGET-sSEED.json`, a "
         "[diagnosis record](#diagnosis-record). `adaptbench rule fit` writes a [rule](#rule).",
-        *models.sections("records.md", [StudyIndex, RunRecord, DataReport, DiagnosisRecord, Rule]),
+        *models.sections(
+            "records.md", [StudyIndex, RunRecord, DataReport, NearDuplicates, DiagnosisRecord, Rule]
+        ),
         "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
         _meanings("measure", MEASURES),
         "## Predictors without gradients\n\nIn `cheap` of a [diagnosis record](#diagnosis-record).",
