@@ -95,8 +95,10 @@ class NearTally:
         """Add a removed row of a provenance domain."""
         self.counts[match.split] += 1
         self.domains[domain] += 1
-        self._shown[match.split, match.kind] += 1
-        if self._shown[match.split, match.kind] <= EXAMPLES:
+        kind = (match.split, match.kind)
+        # All rows of a document have one match: its first row stands for it.
+        if self._shown[kind] < EXAMPLES and all(match is not shown for _, shown in self.examples):
+            self._shown[kind] += 1
             self.examples.append((row, match))
 
 
