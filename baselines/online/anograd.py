@@ -6,8 +6,8 @@ Source: arXiv 2311.11973 section 3.2 and its public code: objective
 ``J = -<g_w, s> / (|g_w| + 1e-6)``, ``g_w`` the weighted generic and ``s`` the target gradient.
 Weights: ``softplus(scale) * softmax(score)`` per example, times its share of the tokens.
 Defaults: Hessian-free, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, two gradients and an influence pass on batch-sized rows; with
-the Hessian, a product with it too.
+Charged for: scoring the big batch, two and a half gradients on batch-sized rows; with the Hessian,
+a product with it too.
 More: docs/methods/anograd.md
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.online.selector import BilevelSelector, SelectorHyperparameters
-from benchmark.api import Choice, Task, dot, gradient, hessian_product, token_share
+from benchmark.api import Choice, RowGradients, Task, dot, token_share
 
 EPSILON = 1e-6
 
@@ -58,7 +58,7 @@ class ANOGRAD(BilevelSelector):
     def direction(
         self,
         step: int,  # noqa: ARG002
-        rows: Tensor,
+        generic: RowGradients,
         weights: Tensor,
         target: Tensor,
     ) -> tuple[Mapping[str, Tensor], float]:
@@ -67,15 +67,17 @@ class ANOGRAD(BilevelSelector):
         ``K`` is the identity or the Hessian. Where ``n`` does not exist, the outer gradient is
         zero, and the update is counted as left out.
         """
-        model = self.task.model
-        _, g = gradient(model, rows, weights)
-        loss, s = gradient(model, target, token_share(target))
-        bent = g
+        g = bent = generic.combined(weights)
+        goal, share = RowGradients(self.task.model, target, self.names), token_share(target)
         if self.hyperparameters.hessian:
-            bent = hessian_product(model, target, token_share(target), g)
+            bent = goal.curvature(share, g)
+        s = goal.combined(share)
         squared, aligned = float(dot(g, bent)), float(dot(g, s))
         self.left_out += squared <= 0
-        self._figures |= {"outer_loss": float(loss), "updates_left_out": float(self.left_out)}
+        self._figures |= {
+            "outer_loss": float(share @ goal.losses),
+            "updates_left_out": float(self.left_out),
+        }
         if squared <= 0:
             return s, 0.0
         n = squared**0.5

@@ -7,7 +7,7 @@ public code); weights are a softmax over the token cells of the sub-batch.
 Direction: ``u = -grad L_target(theta - look_ahead * g_w)``, ``g_w`` the weighted generic gradient;
 the influences are scaled by the rate, as differentiating through the step does.
 Defaults: look-ahead 0.1, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, three more gradients' worth of work on batch-sized rows.
+Charged for: scoring the big batch, two and a half gradients' worth of work on batch-sized rows.
 More: docs/methods/dds.md
 """
 
@@ -20,7 +20,14 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.online.selector import BilevelSelector, SelectorHyperparameters
-from benchmark.api import Choice, gradient, parameters_of, step_along, token_share
+from benchmark.api import (
+    Choice,
+    RowGradients,
+    gradient,
+    parameters_of,
+    step_along,
+    token_share,
+)
 
 
 class DDSHyperparameters(SelectorHyperparameters):
@@ -41,7 +48,7 @@ class DDS(BilevelSelector):
     def direction(
         self,
         step: int,  # noqa: ARG002
-        rows: Tensor,
+        generic: RowGradients,
         weights: Tensor,
         target: Tensor,
     ) -> tuple[Mapping[str, Tensor], float]:
@@ -49,8 +56,7 @@ class DDS(BilevelSelector):
         model = self.task.model
         here = parameters_of(model)
         if rate > 0:
-            _, generic = gradient(model, rows, weights)
-            here = step_along(here, generic, -rate)
-        loss, ahead = gradient(model, target, token_share(target), at=here)
+            here = step_along(here, generic.combined(weights), -rate)
+        loss, ahead = gradient(model, target, token_share(target), at=here, names=self.names)
         self._figures["outer_loss"] = float(loss)
         return {name: -value for name, value in ahead.items()}, rate or 1.0

@@ -7,35 +7,42 @@ differ in ``u``, in the sub-batch and in how scores become weights.
 
 Source: arXiv 2311.11973, section 3 and its public code (defaults; order of the updates: the
 network first, then the main model, the reverse of the paper's algorithm 1).
-More: docs/methods/dds.md, docs/methods/soba.md, docs/methods/anograd.md
+More: docs/online-selectors.md
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines.online.draw import draw_without_replacement, flattened
 from baselines.online.weight_network import (
     SMALL_NETWORK,
     NetworkConfig,
     build_network,
-    draw_without_replacement,
-    example_probability,
+    example_log_probability,
 )
 from benchmark.api import (
     WEIGHTS_ENTROPY,
     Batch,
+    Choice,
     DownsamplingHyperparameters,
     LogUniform,
     OnlineSelector,
+    RowGradients,
     Task,
-    influence,
+    UserError,
+    parameters_in,
+    recordable,
 )
+
+Rows = Annotated[int | None, Field(ge=1)]
 
 
 class SelectorHyperparameters(DownsamplingHyperparameters):
@@ -52,6 +59,27 @@ class SelectorHyperparameters(DownsamplingHyperparameters):
     update_every: Annotated[int, Field(ge=1)] = 1
     """Steps from one update of the network to the next."""
 
+    effective_rows: Annotated[float, Field(ge=0), Choice((0.0, 1.0, 2.0))] = 0.0
+    """Least effective number of rows of the draw, in batches: sharper weights are flattened for it;
+    0: no least.
+    """
+
+    target_rows: Rows = None
+    """Target rows of an update of the network; None: a batch."""
+
+    sub_batch_rows: Rows = None
+    """Generic rows of an update of the network; None: a batch."""
+
+    parts: tuple[str, ...] = ()
+    """Beginnings of names of the main model's parameters that influences are restricted to; none:
+    all of them.
+    """
+
+    from_update: bool = False
+    """Take influences of the rows trained on from the main model's update, with its dropout, in
+    place of a pass of their own over a sub-batch.
+    """
+
     def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
         return "draw" if step % self.update_every else "learn"
 
@@ -60,6 +88,7 @@ class BilevelSelector(OnlineSelector):
     """One step: score, learn, draw."""
 
     Hyperparameters = SelectorHyperparameters
+    revision = 2
     state: ClassVar[tuple[str, ...]] = ("network", "optimizer")
 
     def __init__(self, task: Task, hyperparameters: SelectorHyperparameters) -> None:
@@ -68,6 +97,12 @@ class BilevelSelector(OnlineSelector):
         self.network = build_network(hyperparameters.network, task.vocabulary_size, seed)
         self.network.to(task.device)
         self.optimizer = torch.optim.Adam(self.learned(), lr=hyperparameters.network_rate)
+        self.names = parameters_in(task.model, hyperparameters.parts)
+        if hyperparameters.from_update and not recordable(task.model):
+            raise UserError(
+                "from_update: the gradients of rows cannot be told from an update of this model: "
+                "leave it false"
+            )
         self._figures: dict[str, float] = {}
 
     def learned(self) -> list[nn.Parameter]:
@@ -75,55 +110,70 @@ class BilevelSelector(OnlineSelector):
         return list(self.network.parameters())
 
     def batch(self, step: int) -> Batch:
-        big = self.task.big_batch(step, self.hyperparameters.downsampling)
+        settings = self.hyperparameters
+        big = self.task.big_batch(step, settings.downsampling)
         with torch.no_grad():
-            probability = example_probability(self.network(big.rows), big.rows)
-        chosen = self.draw(step, probability)
-        if step % self.hyperparameters.update_every == 0:
-            self.learn(step, big, chosen)
-        entropy = -(probability * probability.clamp(min=1e-30).log()).sum()
-        self._figures[WEIGHTS_ENTROPY] = float(entropy)
+            log_weights = example_log_probability(self.network(big.rows), big.rows)
+        self._figures[WEIGHTS_ENTROPY] = -float((log_weights.exp() * log_weights).nansum())
+        chosen = self.draw(step, log_weights)
+        if not self.learns_at(step):
+            return big.take(chosen)
+        if settings.from_update:
+            return replace(big.take(chosen), keep=self.names)
+        rows = big.rows[self.sub_batch(step, big, chosen)]
+        self.learn(step, RowGradients(self.task.model, rows, self.names))
         return big.take(chosen)
 
-    def draw(self, step: int, probability: Tensor) -> Tensor:
+    def learns_at(self, step: int) -> bool:
+        """Whether the network is updated at ``step``."""
+        every: int = self.hyperparameters.update_every
+        return step % every == 0
+
+    def draw(self, step: int, log_weights: Tensor) -> Tensor:
         """The rows of the big batch to train on: ``[N] -> [n]`` indices."""
-        noise = self.task.gumbel(step, "selection", len(probability))
-        return draw_without_replacement(probability, self.task.batch_size, noise)
+        least = self.hyperparameters.effective_rows * self.task.batch_size
+        noise = self.task.gumbel(step, "selection", len(log_weights))
+        return draw_without_replacement(flattened(log_weights, least), self.task.batch_size, noise)
 
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
         """The rows of the big batch that the outer update looks at: a uniform subset."""
-        return self.task.uniform_subset(step, "sub-batch", len(big), self.task.batch_size)
+        count = self.hyperparameters.sub_batch_rows or self.task.batch_size
+        return self.task.uniform_subset(step, "sub-batch", len(big), count)
 
-    def learn(self, step: int, big: Batch, chosen: Tensor) -> None:
-        """One update of the weight network."""
-        rows = big.rows[self.sub_batch(step, big, chosen)]
-        target = self.task.target_batch(step, stream="outer").rows
-        gradients = self.outer_gradient(step, rows, target)
+    def observe(self, step: int) -> Mapping[str, float]:
+        if self.hyperparameters.from_update and self.learns_at(step):
+            update = self.task.last_update
+            assert update is not None
+            assert update.gradients is not None
+            self.learn(step, update.gradients)
+        return dict(self._figures)
+
+    def learn(self, step: int, generic: RowGradients) -> None:
+        """One update of the weight network, from the gradients of some generic rows."""
+        target = self.task.target_batch(step, self.hyperparameters.target_rows, stream="outer").rows
+        gradients = self.outer_gradient(step, generic, target)
         for parameter, gradient in zip(self.learned(), gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
 
-    def outer_gradient(self, step: int, rows: Tensor, target: Tensor) -> list[Tensor]:
+    def outer_gradient(self, step: int, generic: RowGradients, target: Tensor) -> list[Tensor]:
         """Gradient of the outer objective with respect to :meth:`learned`.
 
-        The influences of ``rows`` ``[n, T]`` along ``u`` are the cotangent that the network's
-        weights are pulled back with; ``target`` ``[m, T]`` are rows of the target sample.
+        The influences of the generic rows along ``u`` are the cotangent that the network's weights
+        are pulled back with; ``target`` ``[m, T]`` are rows of the target sample.
         """
-        weights = self.weigh(rows)
-        direction, scale = self.direction(step, rows, weights.detach(), target)
-        pulls = influence(self.task.model, rows, direction) * scale
+        weights = self.weigh(generic.rows)
+        direction, scale = self.direction(step, generic, weights.detach(), target)
+        pulls = generic.along(direction) * scale
         self._figures["outer_gradient_pull"] = float((weights.detach() * pulls).sum())
         return list(torch.autograd.grad(weights, self.learned(), grad_outputs=pulls))
 
     def weigh(self, rows: Tensor) -> Tensor:
         """Weights of the examples in the inner loss, with a graph: ``[n, T] -> [n]``."""
-        return example_probability(self.network(rows), rows)
+        return example_log_probability(self.network(rows), rows).exp()
 
     @abstractmethod
     def direction(
-        self, step: int, rows: Tensor, weights: Tensor, target: Tensor
+        self, step: int, generic: RowGradients, weights: Tensor, target: Tensor
     ) -> tuple[Mapping[str, Tensor], float]:
         """The direction ``u`` in parameter space, and a factor on the influences along it."""
-
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
-        return dict(self._figures)

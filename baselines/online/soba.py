@@ -6,8 +6,8 @@ Source: Dagreou et al. 2022 (arXiv 2201.13409) as arXiv 2311.11973 section 3.2 u
 Direction: ``u = v``; ``v`` is trained by the main model's optimiser and schedule on ``H v + s``,
 ``s`` the target gradient and ``H`` the Hessian of the drawn rows' token-mean loss.
 Defaults: Hessian on, Adam 1e-3, convolution 128 x 7, update every step (public code).
-Charged for: scoring the big batch, a target gradient, a Hessian product (forward-mode over one
-backward pass: about three gradients) and an influence pass on batch-sized rows.
+Charged for: scoring the big batch, a target gradient, a Hessian product (about three gradients)
+and influences on batch-sized rows.
 More: docs/methods/soba.md
 """
 
@@ -23,10 +23,10 @@ from baselines.online.selector import BilevelSelector, SelectorHyperparameters
 from benchmark.api import (
     Batch,
     Choice,
+    RowGradients,
     Task,
     build_optimizer,
     gradient,
-    hessian_product,
     parameters_of,
     token_share,
 )
@@ -51,29 +51,28 @@ class SOBA(BilevelSelector):
     def __init__(self, task: Task, hyperparameters: SOBAHyperparameters) -> None:
         super().__init__(task, hyperparameters)
         own = parameters_of(task.model)
-        self.v = {name: torch.nn.Parameter(torch.zeros_like(value)) for name, value in own.items()}
+        self.v = {name: torch.nn.Parameter(torch.zeros_like(own[name])) for name in self.names}
         self.v_optimizer = build_optimizer(list(self.v.values()))
 
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
-        return chosen
+        return chosen[: self.hyperparameters.sub_batch_rows]
 
     def direction(
-        self, step: int, rows: Tensor, weights: Tensor, target: Tensor
+        self, step: int, generic: RowGradients, weights: Tensor, target: Tensor
     ) -> tuple[Mapping[str, Tensor], float]:
         del weights  # The Hessian is that of the uniform loss the main model trains on.
-        for name, value in self.linear_direction(rows, target).items():
+        for name, value in self.linear_direction(generic, target).items():
             self.v[name].grad = value
         self.v_optimizer.param_groups[0]["lr"] = self.task.learning_rate(step)
         self.v_optimizer.step()
         return {name: value.detach() for name, value in self.v.items()}, 1.0
 
-    def linear_direction(self, rows: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def linear_direction(self, generic: RowGradients, target: Tensor) -> dict[str, Tensor]:
         """``H v + s``, what ``v`` descends along; ``s`` alone without the Hessian."""
-        model = self.task.model
-        loss, direction = gradient(model, target, token_share(target))
+        loss, direction = gradient(self.task.model, target, token_share(target), names=self.names)
         self._figures["outer_loss"] = float(loss)
         if self.hyperparameters.hessian:
             v = {name: value.detach() for name, value in self.v.items()}
-            product = hessian_product(model, rows, token_share(rows), v)
+            product = generic.curvature(token_share(generic.rows), v)
             direction = {name: value + product[name] for name, value in direction.items()}
         return direction

@@ -1,14 +1,12 @@
 """Weight networks: small models that score an example from its tokens.
 
-Source: arXiv 2311.11973, section 4 and its public code. Both read the shifted input, start
-symbol first, so they never see a row's last token. Initial weights are not the source's:
-embeddings and kernels are normal with variance 1 / fan-in.
-More: docs/methods/classifier.md, docs/methods/dds.md
+Source: arXiv 2311.11973, section 4 and its public code (``lm/model.py``). Both read the shifted
+input, start symbol first, so they never see a row's last token.
+More: docs/online-selectors.md
 """
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import torch
@@ -16,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
+from baselines.online.tap_scores import convolution_scores
 from benchmark.api import Frozen, shifted, token_counts
 
 Size = Annotated[int, Field(gt=0)]
@@ -59,12 +58,30 @@ class ConvolutionNetwork(nn.Module):
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
-        embedded = self.embedding(shifted(rows)).transpose(1, 2)
-        past = F.pad(embedded, (self.convolution.kernel_size[0] - 1, 0))
-        hidden = F.relu(self.convolution(past)).transpose(1, 2)
-        scores = self.score(hidden)[:, :, 0] * (rows > 0)
-        total: Tensor = scores.sum(1) / (token_counts(rows) + 1e-6)
-        return total
+        assert self.convolution.bias is not None
+        scores = convolution_scores(
+            shifted(rows),
+            self.embedding.weight,
+            self.convolution.weight,
+            self.convolution.bias,
+            self.score.weight[0],
+        )
+        summed = ((scores + self.score.bias) * (rows > 0)).sum(1)
+        mean: Tensor = summed / (token_counts(rows) + 1e-6)
+        return mean
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw fresh weights: unit-normal embeddings, Xavier-uniform kernel, LeCun-normal score."""
+        nn.init.normal_(self.embedding.weight, generator=generator)
+        nn.init.xavier_uniform_(self.convolution.weight, generator=generator)
+        # A normal cut at two standard deviations has .8796 of its own.
+        std = self.score.in_features**-0.5 / 0.87962566
+        nn.init.trunc_normal_(
+            self.score.weight, std=std, a=-2 * std, b=2 * std, generator=generator
+        )
+        for name, value in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(value)
 
 
 class BagOfNgramsNetwork(nn.Module):
@@ -93,6 +110,13 @@ class BagOfNgramsNetwork(nn.Module):
         scores: Tensor = self.score(F.relu(self.hidden(mean)))[:, 0]
         return scores
 
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw fresh weights: unit-normal embeddings, Xavier-uniform kernels."""
+        nn.init.normal_(self.embedding.weight, generator=generator)
+        for layer in (self.hidden, self.score):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+
     def features(self, inputs: Tensor) -> Tensor:
         """Embedding rows of all n-grams, 0 where there is none: ``[n, T] -> [n, span * T]``."""
         grams = [inputs]
@@ -109,10 +133,7 @@ WeightNetwork = ConvolutionNetwork | BagOfNgramsNetwork
 
 
 def build_network(config: NetworkConfig, vocabulary_size: int, seed: int) -> WeightNetwork:
-    """A weight network with initial weights that depend on ``seed`` only.
-
-    Embeddings and kernels are normal with variance 1 / fan-in, biases zero.
-    """
+    """A weight network with the source's initial weights, which depend on ``seed`` only."""
     network: WeightNetwork
     if config.kind == "convolution":
         network = ConvolutionNetwork(vocabulary_size, config.embedding, config.hidden, config.span)
@@ -120,24 +141,14 @@ def build_network(config: NetworkConfig, vocabulary_size: int, seed: int) -> Wei
         network = BagOfNgramsNetwork(
             vocabulary_size, config.embedding, config.hidden, config.span, config.buckets
         )
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in network.parameters():
-        if parameter.dim() == 1:
-            nn.init.zeros_(parameter)
-        else:
-            fan_in = parameter[0].numel()
-            nn.init.normal_(parameter, std=1 / math.sqrt(fan_in), generator=generator)
+    network.initialise(torch.Generator().manual_seed(seed))
     return network
 
 
-def example_probability(scores: Tensor, rows: Tensor) -> Tensor:
-    """Share of each example when a softmax runs over all token cells of the batch.
+def example_log_probability(scores: Tensor, rows: Tensor) -> Tensor:
+    """Log of the share of each example when a softmax runs over all token cells of the batch.
 
-    Proportional to length times exp(score), summing to one: ``[n] -> [n]``.
+    The shares are proportional to length times exp(score) and sum to one: ``[n] -> [n]``.
     """
-    return torch.softmax(scores + token_counts(rows).clamp(min=1).log().to(scores.dtype), 0)
-
-
-def draw_without_replacement(probability: Tensor, count: int, gumbel: Tensor) -> Tensor:
-    """``count`` distinct indices, drawn with ``probability`` by Gumbel top-k, best first."""
-    return torch.topk(probability.log() + gumbel, count).indices
+    lengths = token_counts(rows).clamp(min=1).to(scores.dtype)
+    return torch.log_softmax(scores + lengths.log(), 0)

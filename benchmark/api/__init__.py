@@ -39,6 +39,7 @@ from benchmark.models.influence import (
 )
 from benchmark.models.losses import per_example_loss, shifted, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer
+from benchmark.models.row_gradients import RowGradients, parameters_in, recordable
 from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "Hyperparameters",
     "LogUniform",
     "OnlineSelector",
+    "RowGradients",
     "Rows",
     "Task",
     "UserError",
@@ -68,9 +70,11 @@ __all__ = [
     "hessian_product",
     "influence",
     "map_generic",
+    "parameters_in",
     "parameters_of",
     "per_example_loss",
     "rate_at",
+    "recordable",
     "score",
     "shifted",
     "step_along",

@@ -66,7 +66,7 @@ def train_step(
     """
     fix_dropout(task, purpose)
     task.meter.count_examples(len(batch))
-    loss = update(model, optimizer, batch, rate)
+    loss = update(model, optimizer, batch, rate).loss
     if not math.isfinite(loss):
         raise FloatingPointError(f"auxiliary model's loss is {loss} ({purpose})")
 

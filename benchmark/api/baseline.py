@@ -93,6 +93,9 @@ class Baseline(ABC):
 
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
 
+    revision: ClassVar[int] = 1
+    """Counts the changes that moved the method's results: part of the key of its runs from 2 on."""
+
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that must survive a restart: modules, optimisers, tensors, arrays, numbers."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -25,10 +26,26 @@ def _cpu_attention_backward(grad: Any, q: Any, k: Any, v: Any, *_: Any, **__: An
     return int(sdpa_backward_flop_count(grad, q, k, v))
 
 
-# torch's counter knows the fused attention of GPUs only.
-_FUSED_CPU_ATTENTION = {
+def _summed_rows(weight: Any, indices: Any, *_: Any, **__: Any) -> int:
+    return int(math.prod(indices)) * int(weight[1])
+
+
+def _spread_rows(gradient: Any, indices: Any, *_: Any, **__: Any) -> int:
+    return int(math.prod(indices)) * int(gradient[1])
+
+
+def _added_rows(_self: Any, _dim: Any, _index: Any, source: Any, *_: Any, **__: Any) -> int:
+    return int(math.prod(source))
+
+
+# torch's counter knows the fused attention of GPUs only, and takes sums of table rows for free.
+_UNKNOWN_TO_TORCH = {
     _aten._scaled_dot_product_flash_attention_for_cpu: _cpu_attention,
     _aten._scaled_dot_product_flash_attention_for_cpu_backward: _cpu_attention_backward,
+    _aten._embedding_bag: _summed_rows,
+    _aten._embedding_bag_forward_only: _summed_rows,
+    _aten._embedding_bag_dense_backward: _spread_rows,
+    _aten.index_add_: _added_rows,
 }
 
 
@@ -65,7 +82,7 @@ class CostMeter:
             if kind is not None and known in self._known:
                 yield
             else:
-                with FlopCounterMode(display=False, custom_mapping=_FUSED_CPU_ATTENTION) as counter:
+                with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
                     yield
                 (self._known[known],) = sum_numbers(float(counter.get_total_flops()))
         finally:

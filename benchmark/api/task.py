@@ -18,6 +18,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.randomness import EpochOrder, derived_key, generator
 from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
 from benchmark.models.batch import Batch, Rows
+from benchmark.models.optimisation import Update
 
 
 class Task:
@@ -53,6 +54,8 @@ class Task:
         self.meter = meter
         self.learning_rate = learning_rate
         self.decode = decode
+        self.last_update: Update | None = None
+        """Losses of the rows that the main model was last trained on, for ``observe``."""
         self._target = torch.from_numpy(target).to(self.device)
         self._generic_order = EpochOrder(len(generic), seed, "generic")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from benchmark.core.errors import UserError, unknown, where
 from benchmark.core.strict_yaml import load_yaml
@@ -111,6 +113,8 @@ def explain(
     # Where a path or a mapping is wanted and a mapping is given, it is not a path that is missed.
     mapped = (e for e in errors if e["type"] != "path_type" or not isinstance(e["input"], dict))
     first = next(mapped, errors[0])
+    if first["type"] == "missing":  # most often a key is missing because it has a typing error
+        first = next((e for e in errors if _misspells(e, first)), first)
     key = ".".join(place(first["loc"], content, first["input"]))
     at = where(file, key)
     if first["type"] == "extra_forbidden":
@@ -123,6 +127,13 @@ def explain(
     if not key:
         return f"{at}{message}"
     return f"{at}{message} (got {shown(first['input'])})"
+
+
+def _misspells(error: ErrorDetails, missing: ErrorDetails) -> bool:
+    """Whether an unknown key lies where one is missing, and looks like it."""
+    same_place = error["loc"][:-1] == missing["loc"][:-1]
+    close = get_close_matches(str(error["loc"][-1:]), [str(missing["loc"][-1:])], n=1)
+    return error["type"] == "extra_forbidden" and same_place and bool(close)
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import spelled
 from benchmark.data.config import FilesSource, HubSource
-from benchmark.data.listing import shown
 from benchmark.data.opening import one_line
 from benchmark.data.text import Tally
 
@@ -30,12 +30,14 @@ def parquet_records(path: Path, choice: FilesSource, tally: Tally) -> Records:
         # A handle, since Arrow takes no file name that is not UTF-8.
         with path.open("rb") as handle:
             file = pyarrow.parquet.ParquetFile(handle, buffer_size=1 << 20)
-            fields = _fields(file.schema_arrow, choice, shown(path), tally)
+            fields = _fields(file.schema_arrow, choice, spelled(path), tally)
             columns = sorted({steps[0] for _, steps in fields})
             batches = file.iter_batches(RECORDS_A_BATCH, columns=columns, use_threads=False)
             yield from _records(batches, fields, path)
     except pyarrow.ArrowException as error:
-        raise UserError(f"{shown(path)}: not a readable Parquet file: {one_line(error)}") from None
+        raise UserError(
+            f"{spelled(path)}: not a readable Parquet file: {one_line(error)}"
+        ) from None
 
 
 def arrow_records(path: Path, choice: FilesSource, tally: Tally) -> Records:
@@ -47,10 +49,10 @@ def arrow_records(path: Path, choice: FilesSource, tally: Tally) -> Records:
         is_file = memory.read(6) == b"ARROW1"
         memory.seek(0)
         reader = pyarrow.ipc.open_file(memory) if is_file else pyarrow.ipc.open_stream(memory)
-        fields = _fields(reader.schema, choice, shown(path), tally)
+        fields = _fields(reader.schema, choice, spelled(path), tally)
         yield from _records(_arrow_batches(reader, is_file), fields, path)
     except pyarrow.ArrowException as error:
-        raise UserError(f"{shown(path)}: not a readable Arrow file: {one_line(error)}") from None
+        raise UserError(f"{spelled(path)}: not a readable Arrow file: {one_line(error)}") from None
 
 
 def _mapped(path: Path) -> Any:
@@ -108,13 +110,13 @@ def _records(batches: Iterator[Any], fields: list[tuple[str, list[str]]], path: 
     number = 0
     for batch in batches:
         columns = {
-            name: _values(_inner(batch.column(steps[0]), steps, shown(path)), name, number, path)
+            name: _values(_inner(batch.column(steps[0]), steps, spelled(path)), name, number, path)
             for name, steps in fields
         }
         for i in range(batch.num_rows):
             number += 1
             yield (
-                f"{shown(path)}: row {number}",
+                f"{spelled(path)}: row {number}",
                 {name: values[i] for name, values in columns.items()},
             )
 
@@ -152,7 +154,7 @@ def _values(column: Any, name: str, rows_before: int, path: Path) -> list[Any]:
         *(types.is_binary, types.is_large_binary, types.is_binary_view),
     )
     if not any(is_text(kind) for is_text in texts):
-        raise UserError(f"{shown(path)}: column {name!r} holds {kind}, which is not text")
+        raise UserError(f"{spelled(path)}: column {name!r} holds {kind}, which is not text")
     column.validate()
     column = column.cast(pyarrow.large_binary())
     column.validate(full=True)  # a damaged file must not lead Arrow out of its buffers
@@ -162,7 +164,7 @@ def _values(column: Any, name: str, rows_before: int, path: Path) -> list[Any]:
             values.append(None if value is None else value.decode("utf-8"))
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{shown(path)}: row {rows_before + i}: column {name!r}: byte "
+                f"{spelled(path)}: row {rows_before + i}: column {name!r}: byte "
                 f"0x{value[error.start]:02x} is not valid UTF-8; write the column anew as UTF-8"
             ) from None
     return values

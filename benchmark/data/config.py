@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +24,9 @@ from pydantic import (
 
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.frozen import Frozen
+from benchmark.core.spelling import domain_name
 from benchmark.data.catalogue import load_catalogue
+from benchmark.data.naming import missing_path, require_one_meaning
 from benchmark.data.text import Whitespace
 
 GENERIC = "generic"
@@ -61,12 +64,18 @@ class _FieldChoice(Frozen):
     domains: tuple[str, ...] = ()
     """Keep only records of these domains; empty: all."""
 
+    @field_validator("domains")
+    @classmethod
+    def _as_domains_are_named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(domain_name, names))
+
 
 class FilesSource(_FieldChoice):
     """Local files, or folders searched recursively.
 
     ``.txt``: each paragraph is a document, without any fields; ``.jsonl``, ``.json``: one JSON
-    object a line; ``.parquet``, ``.arrow``: one row a document. The first three also as ``.gz``.
+    object a line, or one list of objects; ``.parquet``, ``.arrow``: one row a document. The first
+    three also compressed.
     """
 
     files: tuple[Path, ...] = Field(min_length=1)
@@ -108,36 +117,35 @@ class NoiseSource(Frozen):
     """Seed of the letters."""
 
 
-def _expand_name(value: Any) -> Any:
-    """A plain string names an embedded corpus or else an existing file or folder."""
-    if not isinstance(value, str | Path):
-        return value
-    corpora = load_catalogue().corpora
-    if value in corpora:
-        _require_one_meaning(value, "corpus", f"{{embedded: {value}}} for the corpus")
-        return {"embedded": str(value)}
-    if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
-        return {"files": value}
-    problem = unknown("source", str(value)[:80], [*corpora, GENERIC])
-    raise ValueError(f"{problem}, or an existing file or folder")
-
-
-def _require_one_meaning(name: str, what: str, other: str) -> None:
-    """Refuse a name that may be meant as a path; ``other``: what to write if it is not."""
-    if Path(name).exists():
-        kind = "folder" if Path(name).is_dir() else "file"
-        raise ValueError(
-            f"{name!r} is an embedded {what} and also a {kind} here: write {other}, or "
-            f"./{name} for the {kind}"
-        )
+_KINDS = ("embedded", "files", "dataset", "noise", "mixture")
 
 
 def _kind_of(value: Any) -> str | None:
     """The key that tells the kinds of source apart, of raw or validated input."""
-    kinds = ("embedded", "files", "dataset", "noise", "mixture")
     if isinstance(value, dict):
-        return next((kind for kind in kinds if kind in value), None)
-    return next((kind for kind in kinds if hasattr(value, kind)), None)
+        return next((kind for kind in _KINDS if kind in value), None)
+    return next((kind for kind in _KINDS if hasattr(value, kind)), None)
+
+
+def _expand_name(value: Any) -> Any:
+    """A plain string names an embedded corpus or else an existing file or folder."""
+    if isinstance(value, dict) and _kind_of(value) is None:
+        near = [n for key in value for n in difflib.get_close_matches(str(key), _KINDS, n=1)]
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        keys = ", ".join(_KINDS)
+        raise ValueError(f"a source is a name, a path or has one of the keys {keys}{hint}")
+    if not isinstance(value, str | Path):
+        return value
+    corpora = load_catalogue().corpora
+    if value in corpora:
+        require_one_meaning(str(value), "corpus", f"{{embedded: {value}}} for the corpus")
+        return {"embedded": str(value)}
+    if os.path.exists(value):  # noqa: PTH110 (a path too long to be one is not there either)
+        return {"files": value}
+    if problem := missing_path(value):
+        raise ValueError(problem)
+    named = unknown("source", str(value)[:80], [*corpora, GENERIC])
+    raise ValueError(f"{named}, or an existing file or folder")
 
 
 def _by_kind(kinds: str) -> Discriminator:
@@ -182,7 +190,7 @@ class MixtureSource(Frozen):
 def _expand_mixture(value: Any) -> Any:
     if value != GENERIC:
         return _expand_name(value)
-    _require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
+    require_one_meaning(GENERIC, "mixture", "nothing in data.generic for the mixture")
     return builtin_generic()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import domain_name, spelled
 from benchmark.data.config import FilesSource, HubSource
 from benchmark.data.text import Document, Tally
 
@@ -30,11 +31,23 @@ def documents_of_records(
         tally.unused(record.keys() - used)
         domain = default_domain
         if choice.domain_field is not None:
-            domain = _text(record, choice.domain_field, "domain_field", place)
+            domain = domain_name(_text(record, choice.domain_field, "domain_field", place))
         if not choice.domains or domain in choice.domains:
             yield Document(_text(record, choice.text_field, "text_field", place), domain)
         else:
             tally.count("documents of domains that are not asked for")
+
+
+def noting_absent(
+    documents: Iterable[Document], choice: FilesSource | HubSource, tally: Tally
+) -> Iterator[Document]:
+    """The documents; ``tally`` hears of domains that are asked for and that none has."""
+    met: set[str] = set()
+    for document in documents:
+        met.add(document.domain)
+        yield document
+    for name in choice.domains:
+        tally.count("domains asked for that no document has", name not in met, name)
 
 
 def _text(record: dict[str, Any], field: str, key: str, place: str) -> str:
@@ -52,7 +65,7 @@ def _there(value: Any) -> str:
     """Names that a field may have, never what it holds: that may be the user's whole text."""
     if not isinstance(value, dict):
         return f"none, it holds {_kind(value)}"
-    names = [str(name)[:80] for name in sorted(value, key=str)]
+    names = [spelled(str(name))[:80] for name in sorted(value, key=str)]
     more = f" and {len(names) - MOST_NAMES_SHOWN:,} more" * (len(names) > MOST_NAMES_SHOWN)
     return ", ".join(names[:MOST_NAMES_SHOWN]) + more
 

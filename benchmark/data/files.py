@@ -1,7 +1,7 @@
 """Documents out of local files, streamed.
 
 - ``.txt``: paragraphs separated by blank lines, one document each;
-- ``.jsonl``, ``.json``: one JSON object a line (the layout of C4 and the Pile);
+- ``.jsonl``, ``.json``: one JSON object a line (the layout of C4 and the Pile), or one list;
 - ``.parquet``, ``.arrow``: one row a document, also in folders of ``Dataset.save_to_disk``;
 
 the first two also compressed (``.gz``, ``.bz2``, ``.xz``, ``.zst``), with byte-order marks or
@@ -17,27 +17,47 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.core.spelling import spelled
 from benchmark.data.columns import Records, arrow_records, parquet_records
 from benchmark.data.config import FilesSource
-from benchmark.data.fields import documents_of_records
+from benchmark.data.fields import documents_of_records, noting_absent
 from benchmark.data.lines import json_records, paragraphs
-from benchmark.data.listing import TEXT, kind_of, list_files, shown
+from benchmark.data.listing import COLUMNS, TEXT, kind_of, list_files
+from benchmark.data.obituary import now_reading
 from benchmark.data.opening import reading
+from benchmark.data.signatures import require_columns
 from benchmark.data.storage import file_sha256, writing
 from benchmark.data.text import Document, Tally
+
+Item = TypeVar("Item")
 
 
 def read_files(source: FilesSource, tally: Tally) -> Iterator[Document]:
     """Documents of all files in order; raises `UserError` for whatever cannot be read."""
+    return noting_absent(_documents(source, tally), source, tally)
+
+
+def _documents(source: FilesSource, tally: Tally) -> Iterator[Document]:
     for file in list_files(source.files).files:
+        now_reading(spelled(file.path))
         if kind_of(file.path) in TEXT:
-            yield from _texts(file.path, file.domain, source, tally)
+            documents = _texts(file.path, file.domain, source, tally)
         else:
-            records = _records(file.path, source, tally)
-            yield from documents_of_records(records, source, file.domain, tally)
+            records = _noting_empty(_records(file.path, source, tally), file.path, tally)
+            documents = documents_of_records(records, source, file.domain, tally)
+        yield from documents
+
+
+def _noting_empty(items: Iterator[Item], path: Path, tally: Tally) -> Iterator[Item]:
+    empty = True
+    for item in items:
+        empty = False
+        yield item
+    tally.count("files without a document", empty, spelled(path))
 
 
 def files_fingerprint(paths: tuple[Path, ...], cache: Path) -> str:
@@ -95,11 +115,11 @@ def _remembered(memory: Path) -> dict[str, str]:
 def _texts(path: Path, domain: str, source: FilesSource, tally: Tally) -> Iterator[Document]:
     if source.domain_field is not None:
         raise UserError(
-            f"{shown(path)}: domain_field: a text file has no field {source.domain_field!r}; "
+            f"{spelled(path)}: domain_field: a text file has no field {source.domain_field!r}; "
             f"leave domain_field out, or name files of other kinds only"
         )
     wanted = not source.domains or domain in source.domains
-    for text in paragraphs(path, tally):
+    for text in _noting_empty(paragraphs(path, tally), path, tally):
         if wanted:
             yield Document(text, domain)
         else:
@@ -109,10 +129,12 @@ def _texts(path: Path, domain: str, source: FilesSource, tally: Tally) -> Iterat
 def _records(path: Path, source: FilesSource, tally: Tally) -> Records:
     """Place (for messages) and record, one after the other."""
     with reading(path):
+        if kind_of(path) in COLUMNS:
+            require_columns(path)
         match kind_of(path):
             case ".parquet":
                 yield from parquet_records(path, source, tally)
             case ".arrow":
                 yield from arrow_records(path, source, tally)
             case _:
-                yield from json_records(path)
+                yield from json_records(path, tally)

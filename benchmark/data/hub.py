@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import spelled
 from benchmark.data.config import HubSource
-from benchmark.data.fields import documents_of_records
+from benchmark.data.fields import documents_of_records, noting_absent
 from benchmark.data.files import content_digest
-from benchmark.data.listing import shown
+from benchmark.data.obituary import now_reading
 from benchmark.data.opening import one_line
 from benchmark.data.text import Document, Tally
 
@@ -23,7 +24,8 @@ def read_hub(source: HubSource, tally: Tally) -> Iterator[Document]:
     """Documents in the data set's order; raises `UserError` if it cannot be opened or read."""
     records = islice(_records(source, tally), source.max_documents)
     places = ((f"{source.dataset}: row {i}", record) for i, record in enumerate(records, start=1))
-    return documents_of_records(places, source, source.dataset, tally)
+    documents = documents_of_records(places, source, source.dataset, tally)
+    return noting_absent(documents, source, tally)
 
 
 def hub_fingerprint(source: HubSource, cache: Path) -> str:
@@ -60,6 +62,7 @@ def _below(folder: Path) -> list[Path]:
 def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
     where = f"dataset: {source.dataset!r} (name {source.name!r}, split {source.split!r})"
     rows = 0
+    now_reading(where)
     try:
         for record in _used_columns(_load(source), source, tally):
             yield record
@@ -95,7 +98,7 @@ def _load(source: HubSource) -> Any:
     splits = saved if isinstance(saved, dict) else {str(saved.split or "train"): saved}
     if source.split not in splits:
         raise UserError(
-            f"dataset: {shown(folder)}: split: no split {source.split!r}; "
+            f"dataset: {spelled(folder)}: split: no split {source.split!r}; "
             f"valid: {', '.join(sorted(splits))}"
         )
     return splits[source.split]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import domain_name, spelled
 
 TEXT, JSON, COLUMNS = (".txt",), (".jsonl", ".json"), (".parquet", ".arrow")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
@@ -54,7 +55,7 @@ class Listing:
 
     def leave_out(self, path: Path | str, reason: str) -> None:
         """Remember that ``path`` is not read."""
-        self.left_out.setdefault(reason, []).append(shown(path))
+        self.left_out.setdefault(reason, []).append(spelled(path))
 
     def notes(self) -> tuple[str, ...]:
         """What is left out, and which names are one domain: a line each."""
@@ -73,17 +74,14 @@ def list_files(paths: tuple[Path, ...]) -> Listing:
     """
     listing = Listing()
     places = [place for path in paths for place in _expand(path, listing)]
+    if len(paths) > 1:
+        places = _once(places, listing)
     listing.files = list(_with_domains(places, listing))
     if not listing.files:
-        names = ", ".join(shown(path) for path in paths)
+        names = ", ".join(spelled(path) for path in paths)
         there = "; ".join(["", *listing.notes()])
         raise UserError(f"files: no file in {names} ends in {endings()}{there}")
     return listing
-
-
-def shown(path: Path | str) -> str:
-    """The path as text; bytes of a name that are not UTF-8 are written as ``\\xe9``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def compression(path: Path | str) -> str:
@@ -135,13 +133,23 @@ def _expand(path: Path, listing: Listing) -> Iterator[_Place]:
             yield _Place(file, path, parts[0] if len(parts) > 1 else None)
     elif not os.path.exists(path):  # noqa: PTH110
         link = " (a link that leads nowhere)" if os.path.islink(path) else ""  # noqa: PTH114
-        raise UserError(f"files: {shown(path)}: no such file or folder{link}")
+        link = link or " (name the folder: all of its files are read)" * ("*" in str(path))
+        raise UserError(f"files: {spelled(path)}: no such file or folder{link}")
     elif not kind_of(path):
-        raise UserError(f"files: {shown(path)}: unknown kind of file; valid endings: {endings()}")
+        raise UserError(f"files: {spelled(path)}: unknown kind of file; valid endings: {endings()}")
     elif not path.is_file():
-        raise UserError(f"files: {shown(path)}: not a regular file; write its content to one")
+        raise UserError(f"files: {spelled(path)}: not a regular file; write its content to one")
     else:
         yield _Place(path, path.parent, None)
+
+
+def _once(places: list[_Place], listing: Listing) -> list[_Place]:
+    """Without the files that two of the paths lead to."""
+    first: dict[str, _Place] = {}
+    for place in places:
+        if first.setdefault(os.path.realpath(place.path), place) is not place:
+            listing.leave_out(place.path, "listed twice")
+    return list(first.values())
 
 
 def _walk(root: Path, listing: Listing) -> Iterator[tuple[str, ...]]:
@@ -157,7 +165,7 @@ def _walk(root: Path, listing: Listing) -> Iterator[tuple[str, ...]]:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            raise UserError(f"{shown(folder)}: cannot be listed: {error.strerror}") from error
+            raise UserError(f"{spelled(folder)}: cannot be listed: {error.strerror}") from error
         if (state.st_dev, state.st_ino) in entered:
             listing.leave_out(folder, "link to a folder that is read already")
             continue
@@ -182,7 +190,7 @@ def _reason_to_leave_out(entry: os.DirEntry[str], saved: set[str] | None) -> str
         regular = entry.is_file()
     except OSError as error:
         if error.errno != errno.ELOOP:
-            raise UserError(f"{shown(entry.path)}: cannot be read: {error.strerror}") from error
+            raise UserError(f"{spelled(entry.path)}: cannot be read: {error.strerror}") from error
         return "link that leads nowhere"
     if not regular:
         return "link that leads nowhere" if entry.is_symlink() else "not a regular file"
@@ -216,13 +224,13 @@ def _with_domains(places: list[_Place], listing: Listing) -> Iterator[LocalFile]
     counts = Counter(place.folder for place in places if not place.inner)
     listing.merged = [
         f"one domain, {_folder_domain(folder)!r}: the {counts[folder]:,} files in "
-        f"{shown(folder)}, which have more than {MOST_NAMES} different names; sub-folders would "
+        f"{spelled(folder)}, which have more than {MOST_NAMES} different names; sub-folders would "
         f"be a domain each"
         for folder in sorted(crowded)
     ]
     for place, stem in zip(places, stems, strict=True):
         if stem is None:
-            yield LocalFile(place.path, shown(place.inner or ""))
+            yield LocalFile(place.path, domain_name(place.inner or ""))
         elif place.folder in crowded:
             yield LocalFile(place.path, _folder_domain(place.folder))
         else:
@@ -234,8 +242,8 @@ def _stem_domain(path: Path) -> str:
     stem, _, _ = _name_and_endings(path)
     for mark in _SHARD_MARKS:
         stem = mark.sub("", stem)
-    return shown(stem) if stem else _folder_domain(path.parent)
+    return domain_name(stem) if stem else _folder_domain(path.parent)
 
 
 def _folder_domain(folder: Path) -> str:
-    return shown(folder.resolve().name) or "files"
+    return domain_name(folder.resolve().name) or "files"

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmark.core.errors import UserError
-from benchmark.data.listing import compression, shown
+from benchmark.core.spelling import spelled
+from benchmark.data.signatures import LONGEST_SIGNATURE, compression_of
 
 BLOCK_BYTES = 1 << 16
+_LOOKED_AT = 1024
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
 _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -33,10 +35,10 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"files: {shown(path)}: no such file or folder") from None
+        raise UserError(f"files: {spelled(path)}: no such file or folder") from None
     except (OSError, *_DAMAGED) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
-        raise UserError(f"{shown(path)}: cannot be read: {reason}") from error
+        raise UserError(f"{spelled(path)}: cannot be read: {reason}") from error
 
 
 def one_line(error: BaseException) -> str:
@@ -47,17 +49,42 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes: decompressed, in UTF-8 if a byte-order mark says otherwise, no mark."""
+    """The file's bytes: decompressed, in UTF-8 if a byte-order mark says otherwise, no mark.
+
+    The handle has a method ``peek``.
+    """
     with _opened(path) as raw:
         # GzipFile and its like peek as a BufferedReader does; that is all that is asked here.
         handle: Any = raw if hasattr(raw, "peek") else io.BufferedReader(raw, BLOCK_BYTES)
-        start = handle.peek(4)[:4]
+        start = handle.peek(BLOCK_BYTES)[:BLOCK_BYTES]
         encoding = next((name for mark, name in _MARKS if start.startswith(mark)), None)
         if encoding == "utf-8":
             handle.read(len(codecs.BOM_UTF8))
         elif encoding is not None:
             handle = io.BufferedReader(_Recoded(handle, encoding, path), BLOCK_BYTES)
+        elif start[:_LOOKED_AT].count(0) > len(start[:_LOOKED_AT]) // 4:
+            raise UserError(
+                f"{spelled(path)}: looks like UTF-16 or UTF-32 without a byte-order mark: convert "
+                "the file to UTF-8"
+            )
+        elif b"\r" in start and b"\n" not in start:
+            handle = io.BufferedReader(_NewLines(handle), BLOCK_BYTES)
         yield handle
+
+
+class _NewLines(io.RawIOBase):
+    """A stream whose lines end in a carriage return alone, as on old Macs, ending in a newline."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        block = self._source.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _Recoded(io.RawIOBase):
@@ -80,8 +107,8 @@ class _Recoded(io.RawIOBase):
                 text = self._decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{shown(self._path)}: the byte-order mark says {self._encoding.upper()}, but "
-                    f"the bytes are not ({error.reason}); convert the file to UTF-8"
+                    f"{spelled(self._path)}: the byte-order mark says {self._encoding.upper()}, "
+                    f"but the bytes are not ({error.reason}); convert the file to UTF-8"
                 ) from None
             self._ready = text.encode("utf-8", "surrogatepass")
             if not block:
@@ -93,7 +120,9 @@ class _Recoded(io.RawIOBase):
 
 
 def _opened(path: Path) -> Any:
-    match compression(path):
+    with path.open("rb") as plain:
+        start = plain.read(LONGEST_SIGNATURE)
+    match compression_of(path, start):
         case ".gz":
             return gzip.open(path, "rb")
         case ".bz2":

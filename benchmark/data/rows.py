@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from benchmark.core.errors import UserError
 from benchmark.core.frozen import Frozen
 from benchmark.data.config import AnySource, DataConfig
+from benchmark.data.obituary import obituary
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document, Tally
@@ -110,7 +111,10 @@ def build_rows(
             tokenizer = load_tokenizer(settings.tokenizer)
             tally = Tally()
             documents = read_source(source, cache, settings.whitespace, tally)
-            _write_store(partial, documents, tokenizer, settings, describe(source), progress, tally)
+            with obituary():
+                _write_store(
+                    partial, documents, tokenizer, settings, describe(source), progress, tally
+                )
 
         build_folder(folder, build)
     return RowStore.open(folder)
@@ -169,9 +173,10 @@ def _write_store(
             if progress is not None:
                 progress(source, tokens_out.n_rows)
     if n_documents == 0:
+        said = "; ".join(["", *tally.notes()])
         raise UserError(
             f"source {source}: no document of min_tokens {settings.min_tokens} tokens or more; "
-            f"give a source with text or lower min_tokens"
+            f"give a source with text or lower min_tokens{said}"
         )
     hashes = [out.sha256 for out in (tokens_out, domains_out, documents_out, sections_out)]
     meta = RowMeta(

@@ -11,6 +11,7 @@ from tarfile import TarError
 from typing import Any
 
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import spelled
 from benchmark.data.catalogue import load_catalogue
 from benchmark.data.config import (
     AnySource,
@@ -24,7 +25,7 @@ from benchmark.data.config import (
 from benchmark.data.fetch import package_file
 from benchmark.data.files import files_fingerprint, read_files
 from benchmark.data.hub import hub_fingerprint, read_hub
-from benchmark.data.listing import list_files, shown
+from benchmark.data.listing import list_files
 from benchmark.data.noise import NOISE_VERSION, random_letters
 from benchmark.data.readers import READER_VERSION, READERS
 from benchmark.data.text import (
@@ -92,7 +93,7 @@ def describe(source: AnySource) -> str:
         case EmbeddedSource(embedded=name, part=part):
             return f"{name} ({part})"
         case FilesSource(files=files):
-            return ", ".join(shown(path) for path in files)
+            return ", ".join(spelled(path) for path in files)
         case HubSource():
             return "/".join(filter(None, (source.dataset, source.name, source.split)))
         case NoiseSource():

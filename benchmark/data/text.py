@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from typing import Literal, NamedTuple
 
+from benchmark.core.spelling import domain_name, spelled
+
 Whitespace = Literal["collapse", "keep"]
 MOST_COLUMNS_NAMED = 20
+MOST_EXAMPLES = 3
 
 
 class Document(NamedTuple):
@@ -28,12 +31,15 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
         self.columns: set[str] = set()
 
-    def count(self, what: str, number: int = 1) -> None:
-        """Add ``number`` of ``what``, if any."""
+    def count(self, what: str, number: int = 1, example: str = "") -> None:
+        """Add ``number`` of ``what``, if any; the first examples are named."""
         if number:
             self.counts[what] += number
+        if number and example and len(self.examples.setdefault(what, [])) < MOST_EXAMPLES:
+            self.examples[what].append(example)
 
     def unused(self, columns: Iterable[str]) -> None:
         """Name columns that are not read, the first ones met if there are very many."""
@@ -42,9 +48,14 @@ class Tally:
 
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of thing that is not used."""
-        counts = [f"{what}: {number:,}" for what, number in sorted(self.counts.items())]
-        names = sorted(str(name)[:40] for name in self.columns)[:MOST_COLUMNS_NAMED]
+        counts = [self._note(what, number) for what, number in sorted(self.counts.items())]
+        names = sorted(spelled(str(name))[:40] for name in self.columns)[:MOST_COLUMNS_NAMED]
         return (*counts, *([f"columns not read: {', '.join(names)}"] if names else []))
+
+    def _note(self, what: str, number: int) -> str:
+        named = self.examples.get(what, [])
+        more = f" and {number - len(named):,} more" * (number > len(named))
+        return f"{what}: {number:,}" + (f" ({', '.join(named)}{more})" if named else "")
 
 
 def clean(text: str) -> str:
@@ -79,12 +90,16 @@ def clean_documents(
             continue
         if whitespace == "collapse" and _has_layout(document.text.strip()):
             tally.count(LAYOUT_LOST)
-        yield Document(text, _without_unusable(document.domain))
+        tally.count(NULS_LEFT_OUT, "\0" in document.text)
+        yield Document(text, domain_name(document.domain))
 
 
 LAYOUT_LOST = (
     "documents without their line breaks and indentation (data.whitespace: keep keeps them)"
 )
+
+
+NULS_LEFT_OUT = "documents with NUL characters, which are left out of them"
 
 
 def _has_layout(text: str) -> bool:

@@ -48,7 +48,7 @@ def short_fine_tuning(
         chosen = torch.from_numpy(order.items(step * size, size)).to(sample.device)
         batch = Batch(sample[chosen], np.full(size, -1))
         torch.manual_seed(derived_key(seed, "diagnosis fine-tuning", step))
-        loss = update(tuned, optimizer, batch, warmed_up(step, config.rate, config.warmup))
+        loss = update(tuned, optimizer, batch, warmed_up(step, config.rate, config.warmup)).loss
         if not math.isfinite(loss):
             raise UserError(
                 f"fine_tuning.rate: the loss is {loss} at step {step} of the diagnosis' short "

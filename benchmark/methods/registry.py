@@ -75,6 +75,17 @@ def method_of(entry: MethodEntry, at: str = "") -> type[Baseline]:
     return _method_in_file(file, at)
 
 
+def planned_method(entry: MethodEntry) -> type[Baseline]:
+    """The method of a planned run, refused if its results have moved since the run was planned."""
+    method = method_of(entry)
+    if method.revision != entry.revision:
+        raise UserError(
+            f"{entry.method} is revision {method.revision} here, and this run was planned with "
+            f"revision {entry.revision}: start the command again"
+        )
+    return method
+
+
 def check_methods(study: Study, file: object = None) -> None:
     """Refuse a study that names an unknown method or a bad hyper-parameter."""
     for number, entry in enumerate(study.methods):
@@ -105,10 +116,15 @@ def resolve(study: Study, cache: Path | None = None) -> Study:
     """
     entries = []
     for entry in study.methods:
-        settings = method_of(entry).Hyperparameters
-        values = settings.model_validate(entry.hyperparameters).model_dump(mode="json")
+        method = method_of(entry)
+        values = method.Hyperparameters.model_validate(entry.hyperparameters)
         code = code_digest(Path(entry.method)) if names_file(entry.method) else ""
-        entries.append(entry.model_copy(update={"hyperparameters": values, "code": code}))
+        complete = {
+            "hyperparameters": values.model_dump(mode="json"),
+            "code": code,
+            "revision": method.revision,
+        }
+        entries.append(entry.model_copy(update=complete))
     known = with_contents(study, cache_folder(cache))
     resolved = known.model_copy(update={"methods": tuple(entries)})
     if study.tuned is None:

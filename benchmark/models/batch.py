@@ -27,12 +27,14 @@ class Batch:
     """Examples to train on: ``rows`` ``[n, T]``, and how much each of their tokens counts.
 
     ``weights`` ``[n]`` are non-negative (all one when None); ``positions`` ``[n]`` are places in
-    the generic corpus, -1 for a row of the target sample.
+    the generic corpus, -1 for a row of the target sample. ``keep``: names of parameters of which
+    the model's update shall keep its rows' gradients; None: of none.
     """
 
     rows: Tensor
     positions: np.ndarray
     weights: Tensor | None = None
+    keep: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -11,12 +13,19 @@ from benchmark.models.transformer import Transformer
 
 
 def build_model(
-    config: ModelConfig, *, vocabulary_size: int, length: int, tokenizer: str, seed: int
+    config: ModelConfig,
+    *,
+    vocabulary_size: int,
+    length: int,
+    tokenizer: str,
+    seed: int,
+    probes: Path | None = None,
 ) -> nn.Module:
     """The main model with its initial weights, which depend on ``seed`` only.
 
     ``vocabulary_size`` counts the padding token; ``length`` is the width of a row; ``tokenizer``
-    is the name that the rows were made with.
+    is the name that the rows were made with; in the folder ``probes``, what the probe of a model
+    that is not ours finds is remembered.
 
     Raises:
         UserError: a checkpoint that cannot be read or whose vocabulary does not fit the rows; a
@@ -24,7 +33,7 @@ def build_model(
     """
     generator = torch.Generator().manual_seed(seed)
     if config.huggingface is not None or config.huggingface_config is not None:
-        return build_huggingface(config, vocabulary_size, length, tokenizer, seed)
+        return build_huggingface(config, vocabulary_size, length, tokenizer, seed, probes)
     size = config.transformer or PRESETS[str(config.preset)]
     model = Transformer(size, vocabulary_size, length)
     model.initialise(generator)

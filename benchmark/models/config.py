@@ -61,7 +61,15 @@ class ModelConfig(Frozen):
     huggingface: str | None = None
     huggingface_config: dict[str, Any] | None = None
     files: str = ""
-    """Digest of a local checkpoint's files; filled in when a study is run."""
+    """Digest of a local checkpoint's files, or ``commit:`` and the commit of one of the hub that is
+    on this machine; filled in when a study is run.
+    """
+
+    @property
+    def commit(self) -> str:
+        """Commit of a checkpoint of the hub that is to be loaded; empty: the newest."""
+        kind, _, commit = self.files.partition(":")
+        return commit if kind == "commit" else ""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ModelConfig:

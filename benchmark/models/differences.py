@@ -37,13 +37,18 @@ def central_difference(
     size = _length(direction)
     # Along no direction at all, any step gives the zero that is right.
     rate = float(step * _length(at) / size) if size > 0 else 1.0
-    ahead, behind = (
-        function({name: torch.add(value, direction[name], alpha=way) for name, value in at.items()})
-        for way in (rate, -rate)
-    )
+    ahead, behind = (function(step_along(at, direction, way)) for way in (rate, -rate))
     if isinstance(ahead, dict):
         return {name: (ahead[name] - behind[name]) / (2 * rate) for name in ahead}
     return (ahead - behind) / (2 * rate)
+
+
+def step_along(start: Direction, direction: Direction, rate: float) -> dict[str, Tensor]:
+    """``start + rate * direction``, where the direction has a part."""
+    return {
+        name: torch.add(value, direction[name], alpha=rate) if name in direction else value
+        for name, value in start.items()
+    }
 
 
 def _length(vector: Direction) -> Tensor:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import re
-import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError, one_line, unknown
+from benchmark.core.errors import UserError
 from benchmark.models.config import ModelConfig
+from benchmark.models.drawn import drawn, refusing
 from benchmark.models.losses import cross_entropy
 from benchmark.models.probe import probe
+from benchmark.models.probed import Findings, remembered
 from benchmark.models.vocabulary import (
     require_bytes_known,
     require_own_tokenizer,
@@ -63,9 +63,16 @@ class HuggingFaceModel(nn.Module):
 
 
 def build_huggingface(
-    config: ModelConfig, vocabulary_size: int, length: int, tokenizer: str, seed: int
+    config: ModelConfig,
+    vocabulary_size: int,
+    length: int,
+    tokenizer: str,
+    seed: int,
+    probes: Path | None = None,
 ) -> HuggingFaceModel:
     """The model of a checkpoint or configuration, its fresh weights drawn by ``seed``.
+
+    What the probe finds is remembered in the folder ``probes``.
 
     Raises:
         UserError: as of `benchmark.models.build.build_model`.
@@ -75,12 +82,12 @@ def build_huggingface(
     name = name_of(config)
     if config.huggingface is not None:
         require_own_tokenizer(config.huggingface, tokenizer)
-        model = _loaded(config.huggingface)
+        model = _loaded(config.huggingface, config.commit)
         require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
         start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
     else:
         options = config.huggingface_config or {}
-        model = _drawn(options, ids, seed)
+        model = drawn(options, ids, seed)
         start = start_symbol(name, tokenizer, options.get("bos_token_id"))
     _check_fits(model, name, ids, length, tokenizer, start)
     # Rows are padded by the harness: a padding token of the model's own would only mask gradients.
@@ -89,7 +96,15 @@ def build_huggingface(
         if isinstance(module, nn.Embedding):
             module.padding_idx = None
     made = HuggingFaceModel(model, id_offset, start)
-    made.central_differences, made.without_hessian = probe(made, name, vocabulary_size, length)
+
+    def probed() -> Findings:
+        differences, without_hessian = probe(made, name, vocabulary_size, length)
+        return Findings(central_differences=differences, without_hessian=without_hessian)
+
+    rows = (vocabulary_size, length, tokenizer)
+    found = remembered(config, rows, probes, probed) if probes is not None else probed()
+    made.central_differences = found.central_differences
+    made.without_hessian = found.without_hessian
     return made
 
 
@@ -100,16 +115,17 @@ def name_of(config: ModelConfig) -> str:
     return f"huggingface_config of model_type {(config.huggingface_config or {})['model_type']!r}"
 
 
-def _loaded(name: str) -> Any:
+def _loaded(name: str, commit: str | None) -> Any:
     """The model of a checkpoint, every weight of it from there, in the default precision."""
     from transformers import AutoModelForCausalLM
 
-    with _refusing(
+    with refusing(
         f"model {name!r}", "give a hub id or a folder with config.json and model.safetensors"
     ):
         # Never a pickle and never code of others: only safetensors weights are accepted.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
+            revision=commit or "main",
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.get_default_dtype(),
@@ -148,51 +164,6 @@ def _layers_alike(name: str) -> str:
     return re.sub(r"\d+", "N", name)
 
 
-def _drawn(options: Mapping[str, Any], ids: int, seed: int) -> Any:
-    """A model from scratch, in the default precision."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KINDS
-
-    kind = str(options.get("model_type"))
-    if kind not in KINDS:
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        raise UserError(
-            f"huggingface_config: model_type: {kind!r} is no causal language model of "
-            f"transformers{f' (did you mean {near[0]!r}?)' if near else ''}; valid: its "
-            f"{len(KINDS)} types, such as gpt2, llama, mamba or qwen2"
-        )
-    with _refusing(f"huggingface_config of model_type {kind!r}", "correct its options"):
-        usual = AutoConfig.for_model(kind)
-        # The row of a padding token would start as zeros; a given one is taken as it is.
-        unpadded = {"pad_token_id": None} if hasattr(usual, "pad_token_id") else {}
-        given = {key: value for key, value in options.items() if key != "model_type"}
-        settings = AutoConfig.for_model(kind, **{"vocab_size": ids, **unpadded, **given})
-    with (
-        _refusing(f"huggingface_config of model_type {kind!r}", "correct its options"),
-        torch.random.fork_rng(),
-    ):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(settings, dtype=torch.get_default_dtype())
-    _require_known(given, usual, model, kind)
-    return model
-
-
-def _require_known(given: Collection[str], usual: Any, model: Any, kind: str) -> None:
-    """Refuse options that the configuration has kept without knowing them."""
-    known = {*usual.to_dict(), *type(usual).attribute_map}
-    for key in given:
-        kept = key in vars(model.config) and key not in known and not hasattr(usual, key)
-        if kept and not _mentions(model, key):
-            choices = [name for name in known if not name.startswith("_")]
-            raise unknown("option", key, choices, at=f"huggingface_config of {kind!r}: ")
-
-
-def _mentions(model: Any, key: str) -> bool:
-    """Whether the model's own code asks its configuration for ``key``, as some do for more."""
-    code = inspect.getsource(sys.modules[type(model).__module__])
-    return re.search(rf"config\.{re.escape(key)}\b|config, \"{re.escape(key)}\"", code) is not None
-
-
 def _check_fits(model: Any, name: str, ids: int, length: int, tokenizer: str, start: int) -> None:
     known = len(model.get_input_embeddings().weight)
     if known < ids:
@@ -211,17 +182,6 @@ def _check_fits(model: Any, name: str, ids: int, length: int, tokenizer: str, st
             f"data.width {length} is longer than the {longest} positions of {name}: "
             f"use a width of {longest} or less"
         )
-
-
-@contextmanager
-def _refusing(name: str, advice: str) -> Iterator[None]:
-    """Whatever a library says of a model that cannot be made, in one line."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, MemoryError) or "memory" in str(error):
-            raise
-        raise UserError(f"{name} could not be loaded: {one_line(error)}; {advice}") from error
 
 
 def _some(names: list[str]) -> str:

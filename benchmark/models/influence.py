@@ -12,7 +12,7 @@ functions here that take two passes at parameters to either side instead, and ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -25,7 +25,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from benchmark.core.errors import UserError
-from benchmark.models.differences import GRADIENT_STEP, LOSS_STEP, Direction, central_difference
+from benchmark.models.differences import (
+    GRADIENT_STEP,
+    LOSS_STEP,
+    Direction,
+    central_difference,
+    step_along,
+)
 from benchmark.models.losses import per_example_loss, token_counts
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
 
@@ -53,28 +59,30 @@ def dot(a: Direction, b: Direction) -> Tensor:
     return torch.stack([(a[name] * b[name]).sum() for name in a]).sum()
 
 
-def step_along(start: Direction, direction: Direction, rate: float) -> dict[str, Tensor]:
-    """``start + rate * direction``."""
-    return {name: torch.add(value, direction[name], alpha=rate) for name, value in start.items()}
-
-
 def gradient(
-    model: nn.Module, rows: Tensor, weights: Tensor, at: Direction | None = None
+    model: nn.Module,
+    rows: Tensor,
+    weights: Tensor,
+    at: Direction | None = None,
+    names: Collection[str] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted loss ``sum_i w_i l_i`` and its gradient at the parameters ``at``.
 
-    ``rows`` ``[n, T]``, ``weights`` ``[n]``; ``at`` defaults to the model's own parameters.
+    ``rows`` ``[n, T]``, ``weights`` ``[n]``; ``at`` defaults to the model's own parameters;
+    ``names``: those with respect to which the gradient is taken, by default all.
     """
+    start = parameters_of(model) if at is None else at
     point = {
-        name: value.detach().requires_grad_()
-        for name, value in (at or parameters_of(model)).items()
+        name: value.detach().requires_grad_(names is None or name in names)
+        for name, value in start.items()
     }
+    wanted = {name: value for name, value in point.items() if value.requires_grad}
     rows, weights = own_rows(rows), own_weights(weights)
-    with _without_dropout(model):
-        loss = weights @ per_example_loss(_Functional(model, point), rows)
-        gradients = _gradients(loss, point)
+    with without_dropout(model):
+        loss = weights @ per_example_loss(Functional(model, point), rows)
+        gradients = _gradients(loss, wanted)
     total, *sums = sum_over_processes([loss.detach(), *gradients])
-    return total, dict(zip(point, sums, strict=True))
+    return total, dict(zip(wanted, sums, strict=True))
 
 
 def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
@@ -86,8 +94,8 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
         return influence_by_differences(model, rows, direction)
     count = len(rows)
     rows = own_rows(rows)
-    with torch.no_grad(), _forward_mode(model):
-        losses = per_example_loss(_Functional(model, _duals(parameters_of(model), direction)), rows)
+    with torch.no_grad(), forward_mode(model):
+        losses = per_example_loss(Functional(model, duals(parameters_of(model), direction)), rows)
         tangent: Tensor = forward_ad.unpack_dual(losses).tangent
     return gather_rows(tangent, count)
 
@@ -112,8 +120,8 @@ def hessian_product(
         return hessian_by_differences(model, rows, weights, direction)
     rows, weights = own_rows(rows), own_weights(weights)
     point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
-    with _forward_mode(model):
-        loss = weights @ per_example_loss(_Functional(model, _duals(point, direction)), rows)
+    with forward_mode(model):
+        loss = weights @ per_example_loss(Functional(model, duals(point, direction)), rows)
         tangents = [_tangent(value) for value in _gradients(loss, point)]
     return dict(zip(point, sum_over_processes(tangents), strict=True))
 
@@ -144,10 +152,10 @@ def influence_by_differences(model: nn.Module, rows: Tensor, direction: Directio
 
     def losses_at(at: Direction) -> Tensor:
         # Added up in float64, so that little is lost in the difference.
-        losses: Tensor = _Functional(model, at)(rows).sum(1, dtype=torch.float64)
+        losses: Tensor = Functional(model, at)(rows).sum(1, dtype=torch.float64)
         return losses / token_counts(rows).clamp(min=1)
 
-    with _without_dropout(model):
+    with without_dropout(model):
         found = central_difference(losses_at, parameters_of(model), direction, LOSS_STEP)
     return gather_rows(found.to(torch.get_default_dtype()), count)
 
@@ -158,7 +166,7 @@ def approximated(model: nn.Module) -> tuple[str, ...]:
     return named
 
 
-class _Functional(nn.Module):
+class Functional(nn.Module):
     """The model with other parameters, as a module of its own."""
 
     def __init__(self, model: nn.Module, parameters: Direction) -> None:
@@ -183,17 +191,21 @@ def _tangent(dual: Tensor) -> Tensor:
     return torch.zeros_like(dual) if tangent is None else tangent.detach()
 
 
-def _duals(point: Direction, direction: Direction) -> dict[str, Tensor]:
-    return {name: forward_ad.make_dual(value, direction[name]) for name, value in point.items()}
+def duals(point: Direction, direction: Direction) -> dict[str, Tensor]:
+    """``point`` with ``direction`` as tangents, where it has any."""
+    return {
+        name: forward_ad.make_dual(value, direction[name]) if name in direction else value
+        for name, value in point.items()
+    }
 
 
 @contextmanager
-def _forward_mode(model: nn.Module) -> Iterator[None]:
+def forward_mode(model: nn.Module) -> Iterator[None]:
     """Inside, the model is computed by operations that have a forward mode, without dropout."""
     # A model may have others of its own. Among torch's attention kernels, only the math one has.
     own: Callable[[], Any] = getattr(model, "differentiable", nullcontext)
     exact = sdpa_kernel(SDPBackend.MATH)
-    with own(), _without_dropout(model), exact, _Decomposed(), forward_ad.dual_level():
+    with own(), without_dropout(model), exact, _Decomposed(), forward_ad.dual_level():
         yield
 
 
@@ -210,7 +222,7 @@ class _Decomposed(TorchFunctionMode):
 
 
 @contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
+def without_dropout(model: nn.Module) -> Iterator[None]:
     training = model.training
     model.eval()
     try:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.models.batch import Batch
 from benchmark.models.losses import per_example_loss, token_share
 from benchmark.models.parallel import (
+    gather_rows,
     own_randomness,
     own_rows,
     own_weights,
     processes,
     sum_over_processes,
 )
+from benchmark.models.recording import Recording
+from benchmark.models.row_gradients import RowGradients
 
 
 def build_optimizer(parameters: list[nn.Parameter]) -> torch.optim.AdamW:
@@ -35,24 +40,43 @@ def warmed_up(step: int, peak: float, warmup: int) -> float:
     return peak * min(1.0, (step + 1) / warmup)
 
 
-def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> float:
+@dataclass(frozen=True)
+class Update:
+    """What came of a step: ``loss`` is that of the batch before it, ``losses`` ``[n]`` its rows'.
+
+    ``gradients``: of the rows, as the step took them (with its dropout), where the batch asked.
+    """
+
+    loss: float
+    losses: Tensor
+    gradients: RowGradients | None = None
+
+
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> Update:
     """One step on the batch's mean token loss, each token weighted as its example.
 
-    Returns the loss before the step, in nats; nothing is changed if it is not finite. Processes
-    that work together share the rows out.
+    Nothing is changed if the loss is not finite. Processes that work together share the rows out.
     """
-    shares = own_weights(token_share(batch.rows, batch.weights))
-    with own_randomness():
-        loss = shares @ per_example_loss(model, own_rows(batch.rows))
+    rows, shares = own_rows(batch.rows), own_weights(token_share(batch.rows, batch.weights))
+    kept = {} if batch.keep is None else dict(model.named_parameters())
+    record = Recording({name: kept[name] for name in batch.keep or ()}, rows)
+    with own_randomness(), record if batch.keep else nullcontext():
+        each = per_example_loss(model, rows)
+    loss = shares @ each
     value = sum_over_processes([loss.detach()])[0].item()
+    gradients = None
     if math.isfinite(value):
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
+        for operation in record.operations:
+            operation.output.retain_grad()
         loss.backward()
+        if batch.keep:
+            gradients = RowGradients.of_pass(model, batch.rows, record.operations, shares)
         _sum_gradients(optimizer)
         optimizer.step()
-    return value
+    return Update(value, gather_rows(each.detach(), len(batch)), gradients)
 
 
 def _sum_gradients(optimizer: torch.optim.Optimizer) -> None:

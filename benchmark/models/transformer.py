@@ -57,6 +57,9 @@ class Transformer(nn.Module):
     Architecture and initialisation: arXiv 2311.11973, as its public code has them.
     """
 
+    recordable = True
+    """Every parameter is used in a way that tells the gradients of rows."""
+
     positions: Tensor
 
     def __init__(self, config: TransformerConfig, vocabulary_size: int, length: int) -> None:
@@ -85,8 +88,7 @@ class Transformer(nn.Module):
         x = self.dropout(self.embedding(shifted(rows)) + self.positions[: rows.shape[1]])
         for block in self.blocks:
             x = block(x)
-        logits: Tensor = self.norm(x) @ self.embedding.weight.T / math.sqrt(x.shape[2])
-        return logits
+        return F.linear(self.norm(x), self.embedding.weight) / math.sqrt(x.shape[2])
 
     def forward(self, rows: Tensor) -> Tensor:
         return cross_entropy(self.logits(rows), rows, rows > 0)

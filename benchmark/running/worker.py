@@ -10,6 +10,7 @@ and so does the end of whoever reads the events.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, one_line
 from benchmark.core.frozen import Frozen
 from benchmark.data import PreparedData, open_prepared
 from benchmark.study.environment import describe
@@ -41,6 +42,15 @@ class Job(Frozen):
     cache: Path
     device: str
     threads: int
+
+    def as_json(self) -> str:
+        """Text that `from_json` reads; folders may have names that are not UTF-8."""
+        return json.dumps(self.model_dump(), default=os.fspath)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that `as_json` wrote."""
+        return cls.model_validate(json.loads(text))
 
     def state_folder(self, data: PreparedData) -> Path:
         """Folder of the run's checkpoint and trained weights."""
@@ -75,12 +85,13 @@ class _Events:
 
 def main() -> int:
     """Run the job on standard input; 0 when a record was written, 130 when stopped."""
+    faulthandler.enable()  # where a library crashes goes into the log
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     events = _Events(lambda event: print(json.dumps(event), file=stream, flush=True))
     os.dup2(2, 1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, events.on_signal)
-    return _work_or_refuse(Job.model_validate_json(sys.stdin.read()), events)
+    return _work_or_refuse(Job.from_json(sys.stdin.read()), events)
 
 
 def run_here(job: Job, hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -96,10 +107,13 @@ def _work_or_refuse(job: Job, events: _Events) -> int:
     except UserError as error:
         events.send("refused", reason=str(error))
     except Exception as error:
-        if not _is_out_of_memory(error):
-            raise
         traceback.print_exc()
-        events.send("out_of_memory", reason=f"out of memory: {error}".splitlines()[0])
+        if _is_out_of_memory(error):
+            events.send("out_of_memory", reason=f"out of memory: {error}".splitlines()[0])
+        elif isinstance(error, OSError):  # of disks and networks, which may be back next time
+            raise
+        else:  # the same again, however often it is tried
+            events.send("refused", reason=f"{type(error).__name__}: {one_line(error)}")
     return 2
 
 
@@ -127,7 +141,7 @@ def _work(job: Job, events: _Events) -> int:
 
 
 def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRecord:
-    from benchmark.methods.registry import method_of
+    from benchmark.methods.registry import planned_method
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.influence import approximated
     from benchmark.models.parallel import LostProcessError, is_first, processes
@@ -150,7 +164,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         spec,
         data,
         model.to(job.device),
-        method_of(spec.method),
+        planned_method(spec.method),
         folder / "checkpoint.safetensors",
         hooks,
         SharedStage(spec, data.fingerprint, environment, job.cache),

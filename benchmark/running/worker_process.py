@@ -15,6 +15,13 @@ from typing import Any
 from benchmark.running.worker import STOPPED, Job
 
 ENDINGS = {"end", "refused", "stopped", "out_of_memory"}
+CRASHES = {
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+}
 _OOM_KILLS = Path("/proc/vmstat")
 
 # Whatever encoding the user's terminal has, jobs and events are UTF-8.
@@ -46,7 +53,7 @@ class WorkerProcess:
         assert self.process.stdin is not None
         # One that is dead already is heard of by its silence.
         with suppress(BrokenPipeError), self.process.stdin as stdin:
-            stdin.write(job.model_dump_json())
+            stdin.write(job.as_json())
 
     def follow(self, hear: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Pass on events until the worker has ended; the last, ``died`` if it did not say how."""
@@ -78,10 +85,13 @@ class WorkerProcess:
             return {"event": "died", "reason": "stopped from outside; run again to go on"}
         if code == -signal.SIGKILL and _out_of_memory_kills() > self._oom_kills:
             return {"event": "out_of_memory", "reason": "killed for using too much memory"}
-        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if -code in CRASHES:
+            how = f"crashed inside a library ({signal.Signals(-code).name}), and may do so again"
+            return {"event": "died", "reason": f"the process {how}: {self.log} shows where"}
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return {
             "event": "died",
-            "reason": f"the process was {how}; run again to go on, details in {self.log}",
+            "reason": f"the process {how}; run again to go on, details in {self.log}",
         }
 
 

@@ -1,4 +1,4 @@
-"""What a study names by a path, known by its content: local checkpoints and tokenisers.
+"""What a study names, known by its content: checkpoints and local tokenisers.
 
 Rows are known by their fingerprint, and a record made from others is refused. What a model starts
 from and how many tokens it knows is in no row, so that it has to be in the run's key.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError
 from benchmark.data.config import DataConfig
-from benchmark.data.digests import checkpoint_digest, tokenizer_digest
+from benchmark.data.digests import COMMIT, checkpoint_digest, hub_commit, tokenizer_digest
 from benchmark.models.config import ModelConfig
 from benchmark.study.records import read_index
 from benchmark.study.study import RunSpec, Study
@@ -40,7 +40,8 @@ def require_contents(spec: RunSpec, cache: Path) -> None:
         UserError: naming it.
     """
     model, data = spec.model, spec.data
-    if model.files and model.files != _files(model, cache):
+    pinned = model.files.startswith(COMMIT)  # is loaded as planned, whatever else is there
+    if model.files and not pinned and model.files != _files(model, cache):
         raise _changed(f"models.{spec.model_name}: {model.huggingface}", model.files)
     if data.tokenizer_files and data.tokenizer_files != _tokenizer_files(data, cache):
         raise _changed(f"data.tokenizer: {data.tokenizer}", data.tokenizer_files)
@@ -91,7 +92,7 @@ def _files(model: ModelConfig, cache: Path, at: str = "") -> str:
     if model.huggingface is None:
         return ""
     _require_folder(model.huggingface, f"{at}huggingface")
-    return checkpoint_digest(model.huggingface, cache)
+    return checkpoint_digest(model.huggingface, cache) or hub_commit(model.huggingface)
 
 
 def _tokenizer_files(data: DataConfig, cache: Path) -> str:

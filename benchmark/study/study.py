@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from benchmark.study.method_files import label_of_file, names_file
 from benchmark.study.names import check_name
 
 Count = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[
     str,
@@ -87,6 +89,28 @@ class MethodEntry(Frozen):
     """Values by name; what is not given keeps the method's default."""
     code: str = ""
     """Digest of the method's file, for a method that is one; filled in when a study is run."""
+    revision: Annotated[int, Field(ge=1)] = 1
+    """That of the registered method's mathematics; filled in when a study is run."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_have_their_place(cls, value: Any) -> Any:
+        """Whoever writes a setting beside the method's name, or under it, is told where it goes."""
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            return value
+        known = {*cls.model_fields}
+        others = [key for key in value if key not in known]
+        if "method" not in value and len(value) == 1 and others:
+            raise ValueError(
+                f"must have the key method: write {{method: {others[0]}, hyperparameters: {{...}}}}"
+            )
+        for key in others:
+            if not difflib.get_close_matches(key, known, n=1):
+                raise ValueError(
+                    f"unknown key {key!r}; valid: method, label, hyperparameters, of which the "
+                    "last holds the settings of the method"
+                )
+        return value
 
     def model_post_init(self, _: Any) -> None:
         if not self.label:
@@ -94,10 +118,11 @@ class MethodEntry(Frozen):
             object.__setattr__(self, "label", label)
 
     @model_serializer(mode="wrap")
-    def _without_empty_code(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Keys of runs of registered methods do not depend on a field that they do not use."""
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs do not depend on a field that their method does not use."""
         content: dict[str, Any] = dump(self)
-        return content if self.code else {k: v for k, v in content.items() if k != "code"}
+        unused = {"code": not self.code, "revision": self.revision == 1}
+        return {name: value for name, value in content.items() if not unused.get(name)}
 
 
 class StudyTarget(TargetConfig):
@@ -132,7 +157,7 @@ class RunSpec(Frozen):
     """Source and sizes of the target sample."""
     method: MethodEntry
     """The method, every hyper-parameter written out."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Decides fresh weights, the order of rows and all draws, but not the splits."""
     training: TrainingConfig
     """The study's budget and optimiser."""
@@ -172,7 +197,7 @@ class Study(Frozen):
     """The targets, by names of your choice."""
     methods: tuple[MethodEntry, ...] = Field(min_length=1)
     """The methods to compare, each with a label of its own."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     """Each method is run with each of them, on each model and target."""
     training: TrainingConfig
     """Budget and optimiser of all runs."""

@@ -151,10 +151,11 @@ class Trainer:
             self._stop_if_asked()
             if self.stage is not None and 0 < step == self.stage.steps:
                 self.stage.publish(self._state())
-            with self.meter.charge("selection", method.hyperparameters.phase(step, settings.steps)):
+            phase = method.hyperparameters.phase(step, settings.steps)
+            with self.meter.charge("selection", phase):
                 batch = method.batch(step)
             self._update(batch, self._learning_rate(step), settings.steps)
-            with self.meter.charge("selection", "observe"):
+            with self.meter.charge("selection", f"observe {phase}"):
                 figures = method.observe(step)
             if self._due(settings.evaluate_every, settings.steps):
                 self._evaluate(figures)
@@ -183,7 +184,8 @@ class Trainer:
         # Dropout must not depend on what a method drew before.
         torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
         with self.meter.charge("training", f"{len(batch)} rows"):
-            loss = update(self.model, self.optimizer, batch, rate)
+            self.task.last_update = update(self.model, self.optimizer, batch, rate)
+        loss = self.task.last_update.loss
         self._require_finite(loss, "training loss")
         self.drift_guard.add(batch.positions, batch.weights)
         self.meter.count_examples(len(batch))

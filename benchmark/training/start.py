@@ -33,4 +33,5 @@ def initial_model(spec: RunSpec, data: PreparedData) -> nn.Module:
         length=data.width,
         tokenizer=spec.data.tokenizer,
         seed=spec.seed,
+        probes=data.cache / "probes",
     )

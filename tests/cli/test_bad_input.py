@@ -33,6 +33,33 @@ def changed(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 NETWORK = {"network": {"kind": "recurrent"}}
 BAD = {
+    "typing error in a needed key": (
+        "training",
+        {"stepz": 4},
+        r"training\.stepz: unknown key 'stepz' \(did you mean 'steps'",
+    ),
+    "setting beside the method": (
+        "methods.0",
+        {"method": "dds", "downsampling": 4},
+        r"methods\.0: unknown key 'downsampling'.*hyperparameters.*holds the settings",
+    ),
+    "settings under the method": (
+        "methods.0",
+        {"dds": {"downsampling": 4}},
+        r"methods\.0: must have the key method: write \{method: dds, hyperparameters",
+    ),
+    "missing file": (
+        "targets.harbour.source",
+        "data/none.jsonl",
+        r"targets\.harbour\.source: no such file or folder; paths are relative.*data/none",
+    ),
+    "pattern": ("targets.harbour.source", "data/*.txt", r"source: patterns are not read as such"),
+    "misspelled kind of source": (
+        "targets.harbour.source",
+        {"file": "a.txt"},
+        r"source: a source is a name.*\(did you mean 'files'",
+    ),
+    "seed out of range": ("seeds", [1 << 63], r"seeds\.0: must be less than"),
     "unknown key": (
         "sedes",
         [1],

@@ -34,7 +34,7 @@ def test_each_key_chooses_its_kind_of_source() -> None:
     ("value", "said"),
     [
         ("shakespear", "did you mean 'shakespeare'"),
-        ("no-such-file.txt", "or an existing file or folder"),
+        ("no-such-file.txt", "no such file or folder"),
         ("a text where a name should be " * 100, "or an existing file or folder"),
         ({"embedded": "kjw"}, "did you mean 'kjv'"),
         ({"embedded": "kjv", "part": "test"}, "'all', 'train' or 'held_out'"),

@@ -82,7 +82,7 @@ def test_every_compression_is_read(tmp_path: Path, cache: Path) -> None:
     ("line", "said"),
     [
         ('{"text": "secret", }', r"line 1: not valid JSON: .* \(column \d+\); expected one JSON"),
-        ('["secret"]', "line 1: expected one JSON object a line .*, got a list"),
+        ('["secret"]', "line 1: expected one JSON object a line .*, got a str"),
         ('"secret"', "line 1: expected one JSON object a line .*, got a str"),
         ('{"text": "secret", "n": ' + "9" * 5000 + "}", "line 1: holds a number of too many"),
         ('{"text": "secret", "n": ' + "[" * 200_000 + "]" * 200_000 + "}", "nested too deep"),

@@ -10,12 +10,14 @@ from torch import Tensor
 from baselines.online.anograd import ANOGRAD
 from baselines.online.classifier import classification_loss
 from baselines.online.dds import DDS, DDSHyperparameters
+from baselines.online.draw import draw_without_replacement
 from baselines.online.selector import OnlineSelector
 from baselines.online.soba import SOBA
-from baselines.online.weight_network import draw_without_replacement, example_probability
+from baselines.online.weight_network import example_log_probability
 from benchmark.models.influence import dot, gradient, influence, parameters_of
 from benchmark.models.losses import per_example_loss, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer, inverse_square_root
+from benchmark.models.row_gradients import RowGradients
 from benchmark.models.transformer import Transformer
 from tests.golden.reference import (
     NETWORK,
@@ -110,7 +112,7 @@ def test_network_outputs(single: Arrays, kind: str, rows_name: str, suffix: str)
     outputs = f"weight_{kind}_out"
     assert relative_error(scores, tensor(single[f"{outputs}/float_example_{suffix}"])) < 1e-5
     cells = tensor(single[f"{outputs}/probability_token_{suffix}"])
-    mass = example_probability(scores, rows)
+    mass = example_log_probability(scores, rows).exp()
     assert relative_error(mass, (cells * (rows > 0)).sum(1)) < 1e-5
 
 
@@ -118,9 +120,9 @@ def test_network_outputs(single: Arrays, kind: str, rows_name: str, suffix: str)
 def test_draw(single: Arrays, generic: Tensor, kind: str) -> None:
     with torch.no_grad():
         scores = weight_network(single, f"weight_{kind}/", kind)(generic)
-    probability = example_probability(scores, generic)
-    assert relative_error(probability, tensor(single[f"soft_{kind}/multi_prob"])) < 1e-5
-    drawn = draw_without_replacement(probability, 4, tensor(single[f"soft_{kind}/multi_gumbel"]))
+    log_weights = example_log_probability(scores, generic)
+    assert relative_error(log_weights.exp(), tensor(single[f"soft_{kind}/multi_prob"])) < 1e-5
+    drawn = draw_without_replacement(log_weights, 4, tensor(single[f"soft_{kind}/multi_gumbel"]))
     assert drawn.tolist() == single[f"soft_{kind}_lr0.1/multi_ids"].tolist()
     rows = generic[drawn]
     shares = token_share(rows)[:, None] / token_counts(rows)[:, None] * (rows > 0)
@@ -173,7 +175,9 @@ def test_dds_meta_gradient(
     at = f"soft_{kind}_lr{rate:g}"
     selector = selector_at(single, DDS, model, kind, look_ahead=rate)
     assert isinstance(selector.hyperparameters, DDSHyperparameters)
-    ours = selector.outer_gradient(0, generic[single[f"{at}/rand_ids"]], target)
+    ours = selector.outer_gradient(
+        0, RowGradients(model, generic[single[f"{at}/rand_ids"]]), target
+    )
     error = network_gradient_error(single, selector, ours, f"{at}/meta_grad/", kind)
     assert error < 1e-5
     outer_loss = selector.observe(0)["outer_loss"]
@@ -190,7 +194,9 @@ def test_anograd_meta_gradient(
     assert isinstance(selector, ANOGRAD)
     with torch.no_grad():
         selector.scale.fill_(float(single[f"weight_{kind}/WeightingHead_0/post_transform_scale"]))
-    *ours, scale = selector.outer_gradient(0, generic[single[f"{at}/rand_ids"]], target)
+    *ours, scale = selector.outer_gradient(
+        0, RowGradients(model, generic[single[f"{at}/rand_ids"]]), target
+    )
     assert network_gradient_error(single, selector, ours, f"{at}/meta_grad/", kind) < 1e-4
     # The objective does not depend on the scale but for the epsilon: its gradient is rounding.
     assert float(scale.abs()) < 1e-3 * float(torch.cat([g.flatten() for g in ours]).norm())
@@ -213,7 +219,9 @@ def test_soba_meta_gradient(
 ) -> None:
     # At step 0 the rate is 0: v stays what it is.
     selector = soba_at(single, model, kind)
-    ours = selector.outer_gradient(0, generic[single[f"soba_{kind}/multi_ids"]], target)
+    ours = selector.outer_gradient(
+        0, RowGradients(model, generic[single[f"soba_{kind}/multi_ids"]]), target
+    )
     assert network_gradient_error(single, selector, ours, f"soba_{kind}/meta_grad/", kind) < 1e-5
 
 
@@ -223,7 +231,7 @@ def test_soba_linear_direction(
     single: Arrays, model: Transformer, generic: Tensor, target: Tensor, kind: str, hessian: bool
 ) -> None:
     selector = soba_at(single, model, kind, hessian=hessian)
-    drawn = generic[single[f"soba_{kind}/multi_ids"]]
+    drawn = RowGradients(model, generic[single[f"soba_{kind}/multi_ids"]])
     at = f"soba_{kind}/linear_direction" if hessian else "soba/linear_direction_hessian_free"
     theirs = unflatten(single[f"{at}_flat"], single)
     assert tree_error(selector.linear_direction(drawn, target), theirs) < 1e-5

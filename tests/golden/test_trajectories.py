@@ -13,7 +13,7 @@ from baselines.online.classifier import Classifier
 from baselines.online.dds import DDS
 from baselines.online.selector import OnlineSelector
 from baselines.online.soba import SOBA
-from baselines.online.weight_network import example_probability
+from baselines.online.weight_network import example_log_probability
 from baselines.pretraining import Pretraining
 from benchmark.api.baseline import Baseline
 from benchmark.models.batch import Batch
@@ -51,7 +51,7 @@ def replay(trajectory: Arrays, method: Baseline, model: Transformer) -> dict[str
     for step in range(20):
         batch = method.batch(step)
         rate = float(trajectory["lr"][step])
-        figures["loss"].append(update(model, optimizer, batch, rate) * NORMALISATION)
+        figures["loss"].append(update(model, optimizer, batch, rate).loss * NORMALISATION)
         method.observe(step)
         figures["specific"].append(evaluate(model, trajectory, "specific"))
         figures["generic"].append(evaluate(model, trajectory, "generic"))
@@ -92,8 +92,8 @@ def recorded(method: type[OnlineSelector], trajectory: Arrays, run: str) -> type
         task: RecordedTask
         outputs: list[Tensor]
 
-        def draw(self, step: int, probability: Tensor) -> Tensor:
-            self.outputs.append(probability)
+        def draw(self, step: int, log_weights: Tensor) -> Tensor:
+            self.outputs.append(log_weights.exp())
             return self.task.chosen(step, "selected_id")
 
         def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:
@@ -192,4 +192,4 @@ def test_lengths_differ(trajectory: Arrays) -> None:
     assert len(set(counts.tolist())) > 1
     scores = torch.zeros(len(counts))
     rows = rows_of(trajectory["pool/generic_labels"])
-    torch.testing.assert_close(example_probability(scores, rows), counts / counts.sum())
+    torch.testing.assert_close(example_log_probability(scores, rows).exp(), counts / counts.sum())

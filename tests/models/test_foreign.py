@@ -23,50 +23,8 @@ from benchmark.models.influence import (
 )
 from benchmark.models.probe import probe
 from tests.data.conftest import WORDS
+from tests.models.architectures import ARCHITECTURES, BOTH, WIDE
 
-WIDE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 64,
-}
-BOTH = ("influence", "hessian_product")
-ARCHITECTURES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "llama": (WIDE, ()),
-    "qwen2": (WIDE | {"num_key_value_heads": 1}, ()),
-    "mistral": (WIDE | {"num_key_value_heads": 1}, ()),
-    "mamba": ({"hidden_size": 32, "num_hidden_layers": 1, "state_size": 4}, ()),
-    "mixtral": (WIDE | {"num_key_value_heads": 1, "num_local_experts": 4}, ()),
-    "bloom": ({"hidden_size": 32, "n_layer": 1, "n_head": 2}, BOTH),
-    "gemma": (WIDE | {"num_key_value_heads": 1, "head_dim": 16}, ()),
-    "gemma3_text": (WIDE | {"num_key_value_heads": 1, "head_dim": 16}, ()),
-    "gpt2": ({"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64}, ()),
-    "gpt_neox": (WIDE, ()),
-    "opt": (
-        {
-            "hidden_size": 32,
-            "word_embed_proj_dim": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "ffn_dim": 64,
-            "max_position_embeddings": 64,
-        },
-        (),
-    ),
-    "phi3": (WIDE, ()),
-    "qwen3_moe": (
-        WIDE
-        | {
-            "num_experts": 4,
-            "num_experts_per_tok": 2,
-            "num_key_value_heads": 2,
-            "moe_intermediate_size": 32,
-            "head_dim": 16,
-        },
-        (),
-    ),
-}
 GPT2 = {"model_type": "gpt2", **ARCHITECTURES["gpt2"][0]}
 LLAMA = {"model_type": "llama", **WIDE}
 
@@ -204,12 +162,28 @@ def test_a_later_token_that_only_moves_a_derivative_is_seen() -> None:
         (LLAMA | {"rms_norm_eps": "1e-5"}, "rms_norm_eps.*expected float"),
         (LLAMA | {"model_type": "gtp2"}, "'gtp2' is no causal.*did you mean 'gpt2'"),
         (LLAMA | {"model_type": "t5"}, "'t5' is no causal"),
+        (LLAMA | {"num_hidden_layers": -1}, "num_hidden_layers must not be below 0"),
+        (LLAMA | {"rope_parameters": {"rope_typ": "x"}}, "'rope_typ'.*did you mean 'rope_type'"),
+        ({"model_type": "llama", "hidden_size": 1 << 20}, "parameters need .* GB to be trained"),
     ],
 )
 def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as refused:
         build(options)
     assert "\n" not in str(refused.value)
+
+
+def test_a_model_is_probed_once_for_its_rows(tmp_path: Path) -> None:
+    bloom = {"model_type": "bloom", **ARCHITECTURES["bloom"][0]}
+    first = build(bloom, probes=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_text('{"central_differences": ["influence"], "without_hessian": true}')
+    other = build(bloom, probes=tmp_path, seed=1)
+    assert first.central_differences == BOTH
+    assert (other.central_differences, other.without_hessian) == (("influence",), True)
+    assert build(bloom, probes=tmp_path, length=32).central_differences == BOTH
+    file.write_text("damaged")
+    assert build(bloom, probes=tmp_path).central_differences == BOTH
 
 
 def test_options_that_a_configuration_takes_in_are_known() -> None:

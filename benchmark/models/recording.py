@@ -1,0 +1,115 @@
+"""Which operations used a model's parameters, so that gradients of rows need no pass of their own.
+
+An operation ``f`` that is linear in its parameters ``W``, such as a matrix product, a look-up or
+the scale and shift of a norm, adds ``<b_i, f(x_i; u)>`` to ``<g_i, u>``: ``x_i`` is what it read of
+row i, ``b_i`` the derivative of the row's loss by what it gave. A backward pass computes all ``b``
+on its way (Goodfellow 2015, arXiv 1510.01799).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+from torch.overrides import TorchFunctionMode
+
+from benchmark.models.differences import Direction
+
+Arguments = dict[int | str, Any]
+"""Those of a call: by place, and by keyword."""
+
+LINEAR_IN: Mapping[Any, frozenset[int | str]] = {
+    F.linear: frozenset({1, 2, "weight", "bias"}),
+    F.embedding: frozenset({1, "weight"}),
+    F.layer_norm: frozenset({2, 3, "weight", "bias"}),
+    F.rms_norm: frozenset({2, "weight"}),
+}
+"""Arguments that an operation is linear in, all of them together."""
+
+
+class NotRecordableError(Exception):
+    """A parameter is used in a way from which gradients of rows cannot be told."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One use of parameters: ``names`` are those of the arguments that are parameters."""
+
+    function: Callable[..., Tensor]
+    arguments: Arguments
+    names: dict[int | str, str]
+    output: Tensor
+    """``[n, T, ...]``; its tangent in forward mode, if any, is still on it."""
+
+    def along(self, direction: Direction, pull: Tensor) -> Tensor:
+        """``<b_i, f(x_i; u)>`` for each row: ``[n]``, with ``pull`` the ``b`` ``[n, T, ...]``."""
+        moved = {place: direction[name] for place, name in self.names.items()}
+        value = self._call(self.arguments | moved)
+        # A product of a row with a column reads both once, and writes nothing of their size.
+        return torch.bmm(pull.flatten(1)[:, None], value.flatten(1)[:, :, None])[:, 0, 0]
+
+    def combined(self, weights: Tensor, pull: Tensor) -> dict[str, Tensor]:
+        """What the operation adds to ``sum_i w_i g_i``, by name; ``weights`` ``[n]``."""
+        pull = pull * weights.view(-1, *[1] * (pull.dim() - 1))
+        if self.function is F.linear:
+            rows, flat = self.arguments[0].flatten(0, -2), pull.flatten(0, -2)
+            return {
+                name: flat.T @ rows if place in (1, "weight") else flat.sum(0)
+                for place, name in self.names.items()
+            }
+        with torch.enable_grad():
+            own = {place: self.arguments[place].detach().requires_grad_() for place in self.names}
+            output = self._call(self.arguments | own)
+        parts = torch.autograd.grad(output, list(own.values()), pull)
+        return dict(zip(self.names.values(), parts, strict=True))
+
+    def _call(self, arguments: Arguments) -> Tensor:
+        places = sorted(key for key in arguments if isinstance(key, int))
+        keywords = {key: value for key, value in arguments.items() if isinstance(key, str)}
+        return self.function(*[arguments[place] for place in places], **keywords)
+
+
+class Recording(TorchFunctionMode):
+    """Inside, each operation on ``parameters`` is noted; the model reads rows ``[n, T]``.
+
+    Raises:
+        NotRecordableError: on an operation that is not known to be linear in a parameter, or of
+            which the output is not ``[n, T, ...]``, so that rows could be confused.
+    """
+
+    def __init__(self, parameters: Direction, rows: Tensor) -> None:
+        super().__init__()
+        self.operations: list[Operation] = []
+        self._names = {id(value): name for name, value in parameters.items()}
+        self._shape = rows.shape
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        del types
+        result = func(*args, **(kwargs or {}))
+        arguments: Arguments = {**dict(enumerate(args)), **(kwargs or {})}
+        names = {k: self._names[id(a)] for k, a in arguments.items() if id(a) in self._names}
+        if names and _holds_tensors(result):
+            self._note(func, arguments, names, result)
+        return result
+
+    def _note(
+        self, func: Any, arguments: Arguments, names: dict[int | str, str], output: Any
+    ) -> None:
+        what = f"{getattr(func, '__name__', func)} of {', '.join(names.values())}"
+        if not names.keys() <= LINEAR_IN.get(func, frozenset()):
+            raise NotRecordableError(f"{what} is not known to be linear in it")
+        if output.shape[: len(self._shape)] != self._shape:
+            raise NotRecordableError(f"{what} does not keep rows and tokens apart")
+        kept = {key: a.detach() if isinstance(a, Tensor) else a for key, a in arguments.items()}
+        self.operations.append(Operation(func, kept, names, output))
+
+
+def _holds_tensors(result: Any) -> bool:
+    parts = result if isinstance(result, tuple | list) else (result,)
+    return any(isinstance(part, Tensor) for part in parts)

@@ -1,0 +1,177 @@
+"""The gradients of rows as a linear map, and passes that share what they compute.
+
+With ``g_i`` the gradient of row i's loss and ``G`` the matrix of all of them, ``[n, parameters]``,
+an outer update of a selector asks for ``G^T w``, for ``G u`` and for Hessian products, on the same
+rows at the same parameters. :class:`RowGradients` answers all from one forward and one backward
+pass where the model can be recorded (`benchmark.models.recording`), and by a pass each of
+`benchmark.models.influence` where it cannot. ``G`` itself is never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from benchmark.core.errors import unknown
+from benchmark.models.differences import Direction
+from benchmark.models.influence import (
+    Functional,
+    duals,
+    forward_mode,
+    gradient,
+    hessian_product,
+    influence,
+    parameters_of,
+    without_dropout,
+)
+from benchmark.models.losses import per_example_loss
+from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
+from benchmark.models.recording import Operation, Recording
+from benchmark.models.twice import TwiceDifferentiable
+
+
+def recordable(model: nn.Module) -> bool:
+    """Whether the model says that its operations tell its rows' gradients."""
+    return bool(getattr(model, "recordable", False))
+
+
+def parameters_in(model: nn.Module, parts: Sequence[str]) -> tuple[str, ...]:
+    """Names of the model's parameters that begin with one of ``parts``; of all if there are none.
+
+    Raises:
+        UserError: no name begins with a part.
+    """
+    names = tuple(dict(model.named_parameters()))
+    for part in parts:
+        if not any(_lies_in(name, part) for name in names):
+            known = dict.fromkeys(beginning for name in names for beginning in _beginnings(name))
+            raise unknown("part", part, known, at="parts: ")
+    return tuple(name for name in names if not parts or any(_lies_in(name, part) for part in parts))
+
+
+def _lies_in(name: str, part: str) -> bool:
+    return f"{name}.".startswith(f"{part}.")
+
+
+def _beginnings(name: str) -> list[str]:
+    """Of ``blocks.0.mlp_in.weight``: ``blocks`` and ``blocks.0``."""
+    modules = name.split(".")[:-1]
+    return [".".join(modules[:count]) for count in range(1, min(3, len(modules) + 1))]
+
+
+class RowGradients:
+    """Gradients of the losses of ``rows`` ``[n, T]``, without dropout, at the model's parameters.
+
+    ``names`` restricts them to some of the parameters, in every answer; None: all. The first
+    question costs a pass, further ones little. Valid until the model is updated.
+    """
+
+    def __init__(self, model: nn.Module, rows: Tensor, names: Iterable[str] | None = None) -> None:
+        self.model = model
+        self.rows = rows
+        self.names = tuple(dict(model.named_parameters()) if names is None else names)
+        self._uses: list[tuple[Operation, Tensor]] = []
+        self._losses: Tensor | None = None
+
+    @property
+    def losses(self) -> Tensor:
+        """The rows' losses ``[n]``, without a graph."""
+        if self._losses is None:
+            with torch.no_grad(), without_dropout(self.model):
+                self._losses = per_example_loss(self.model, own_rows(self.rows))
+        return gather_rows(self._losses, len(self.rows))
+
+    @classmethod
+    def of_pass(
+        cls, model: nn.Module, rows: Tensor, operations: Sequence[Operation], weights: Tensor
+    ) -> RowGradients:
+        """Those of a backward pass made anyway, of ``sum_i w_i l_i``; outputs hold their ``grad``.
+
+        ``weights`` ``[n]`` of this process's rows.
+        """
+        made = cls(model, rows, {name for op in operations for name in op.names.values()})
+        made._keep(operations, [operation.output.grad for operation in operations], weights)
+        return made
+
+    def combined(self, weights: Tensor) -> dict[str, Tensor]:
+        """``sum_i w_i g_i``, by name; ``weights`` ``[n]``."""
+        if not self._can_share():
+            return gradient(self.model, self.rows, weights, names=self.names)[1]
+        self._pass()
+        point = parameters_of(self.model)
+        total = {name: torch.zeros_like(point[name]) for name in self.names}
+        for operation, pull in self._uses:
+            for name, part in operation.combined(own_weights(weights), pull).items():
+                total[name] += part
+        return dict(zip(total, sum_over_processes(list(total.values())), strict=True))
+
+    def along(self, direction: Direction) -> Tensor:
+        """``<g_i, u>`` for each row: ``[n]``; ``direction`` has the parameters of ``names``."""
+        if not self._can_share():
+            return influence(self.model, self.rows, direction)
+        self._pass()
+        parts = [operation.along(direction, pull) for operation, pull in self._uses]
+        return gather_rows(torch.stack(parts).sum(0), len(self.rows))
+
+    def curvature(self, weights: Tensor, direction: Direction) -> dict[str, Tensor]:
+        """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``, by name; ``weights`` ``[n]`` > 0.
+
+        The derivative of a forward-mode pass, on the way of which lies all that the other answers
+        need.
+
+        Raises:
+            UserError: the model has no Hessian product.
+        """
+        if not self._can_share():
+            return hessian_product(self.model, self.rows, weights, direction)
+        rows, own = own_rows(self.rows), own_weights(weights)
+        point = {name: value.requires_grad_() for name, value in parameters_of(self.model).items()}
+        with forward_mode(self.model), TwiceDifferentiable():
+            # Derivatives by tangents are wanted: the first of them are parts of the direction.
+            moving = {name: value.detach().requires_grad_() for name, value in direction.items()}
+            given = duals(point, moving)
+            with Recording({name: given[name] for name in self.names}, rows) as record:
+                losses = per_example_loss(Functional(self.model, given), rows)
+            dual = forward_ad.unpack_dual(losses)
+            self._losses, tangent = dual.primal.detach(), own @ dual.tangent
+            moved = [forward_ad.unpack_dual(op.output).tangent for op in record.operations]
+        wanted = [point[name] for name in self.names]
+        found = torch.autograd.grad(tangent, [*wanted, *moved], materialize_grads=True)
+        self._keep(record.operations, found[len(wanted) :], own)
+        sums = sum_over_processes(list(found[: len(wanted)]))
+        return dict(zip(self.names, sums, strict=True))
+
+    def _can_share(self) -> bool:
+        return bool(self._uses) or recordable(self.model)
+
+    def _keep(
+        self, operations: Sequence[Operation], pulls: Sequence[Tensor | None], weights: Tensor
+    ) -> None:
+        """Note the operations, with derivatives of ``sum_i w_i l_i`` by their outputs."""
+        # The loss of a row without tokens is zero, and so is what its weight multiplies.
+        each = (1 / torch.where(weights > 0, weights, torch.ones_like(weights))).view(-1, 1, 1)
+        self._uses = [
+            (operation, pull * each)
+            for operation, pull in zip(operations, pulls, strict=True)
+            if pull is not None
+        ]
+
+    def _pass(self) -> None:
+        """One forward pass, and the backward pass that no gradient of a parameter is taken in."""
+        if self._uses:
+            return
+        rows = own_rows(self.rows)
+        point = {name: value.requires_grad_() for name, value in parameters_of(self.model).items()}
+        with without_dropout(self.model), Recording(_some(point, self.names), rows) as record:
+            losses = per_example_loss(Functional(self.model, point), rows)
+        outputs = [operation.output for operation in record.operations]
+        pulls = torch.autograd.grad(losses.sum(), outputs, materialize_grads=True)
+        self._losses = losses.detach()
+        self._keep(record.operations, pulls, torch.ones_like(self._losses))
+
+
+def _some(values: Direction, names: Iterable[str]) -> dict[str, Tensor]:
+    return {name: values[name] for name in names}
