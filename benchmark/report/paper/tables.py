@@ -202,7 +202,7 @@ def _whole_runs(reference: Reference) -> str:
 
 
 def _hours(budgets: pd.Series[float]) -> str:
-    texts = [f"{hours:.2f} h on {target}" for target, hours in budgets.items()]
+    texts = [f"{hours:.2f} h on {target}" for target, hours in budgets.to_dict().items()]
     return texts[0].split(" on ")[0] if budgets.nunique() == 1 else ", ".join(texts)
 
 
