@@ -202,8 +202,10 @@ def _whole_runs(reference: Reference) -> str:
 
 
 def _hours(budgets: pd.Series[float]) -> str:
-    texts = [f"{hours:.2f} h on {target}" for target, hours in budgets.to_dict().items()]
-    return texts[0].split(" on ")[0] if budgets.nunique() == 1 else ", ".join(texts)
+    texts = budgets.map("{:.2f} h".format)
+    if budgets.nunique() == 1:
+        return str(texts.iloc[0])
+    return ", ".join(f"{text} on {target!s}" for target, text in texts.items())
 
 
 def _losses(values: pd.Series[float], form: str) -> list[Cell]:
