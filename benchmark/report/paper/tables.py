@@ -194,10 +194,10 @@ def _steps(reference: Reference, frame: pd.DataFrame) -> str:
 def _whole_runs(reference: Reference) -> str:
     """The shortest and the longest run of each method."""
     runs = reference.curves.groupby(["method", "run_id"])["seconds"].max() / SECONDS_AN_HOUR
-    ends = runs.groupby("method").agg(["min", "max"])
+    by_method = runs.groupby("method")
+    shortest, longest = by_method.min(), by_method.max()
     return ", ".join(
-        f"{name} {ends.loc[name, 'min']:.1f} to {ends.loc[name, 'max']:.1f}"
-        for name in reference.methods
+        f"{name} {shortest[name]:.1f} to {longest[name]:.1f}" for name in reference.methods
     )
 
 
@@ -205,7 +205,7 @@ def _hours(budgets: pd.Series[float]) -> str:
     texts = budgets.map("{:.2f} h".format)
     if budgets.nunique() == 1:
         return str(texts.iloc[0])
-    return ", ".join(f"{text} on {target!s}" for target, text in texts.items())
+    return ", ".join(f"{text} on {target}" for target, text in texts.items())
 
 
 def _losses(values: pd.Series[float], form: str) -> list[Cell]:
