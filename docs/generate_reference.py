@@ -23,7 +23,7 @@ from benchmark.api.baseline import Baseline, Choice
 from benchmark.cli.app import COMMANDS, app, load_command
 from benchmark.contract.problem import Problem
 from benchmark.contract.trial import Trial
-from benchmark.data.prepare import DataReport
+from benchmark.data.report import DataReport, NearDuplicates
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.rule import Rule
@@ -160,7 +160,15 @@ def records(models: Models) -> str:
         "[study times](#study-times), and `adaptbench rule fit` a [rule](#rule).",
         *models.sections(
             "records.md",
-            [StudyIndex, RunRecord, DataReport, StudyTimes, DiagnosisRecord, Rule],
+            [
+                StudyIndex,
+                RunRecord,
+                DataReport,
+                NearDuplicates,
+                StudyTimes,
+                DiagnosisRecord,
+                Rule,
+            ],
         ),
         "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
         _meanings("measure", MEASURES),

@@ -66,6 +66,7 @@ def study_content(generic: Path, target: Path) -> dict[str, Any]:
             "generic_valid": 40,
             # Said, so that the study is the same as a file and as a mapping.
             "whitespace": "collapse",
+            "near_duplicates": "keep",
         },
         "models": {"nano": {"transformer": {"layers": 1, "width": 16, "heads": 2, "hidden": 32}}},
         "targets": {

@@ -7,7 +7,8 @@ duplicates and writes the splits; `open_prepared` reopens the result in another 
 """
 
 from benchmark.data.config import DataConfig, Source, TargetConfig, parse_source
-from benchmark.data.prepare import DataReport, PreparedData, open_prepared, prepare
+from benchmark.data.prepare import PreparedData, open_prepared, prepare
+from benchmark.data.report import DataReport
 from benchmark.data.rows import RowStore, build_rows
 from benchmark.data.tokenizers import Tokenizer, load_tokenizer
 from benchmark.data.views import RowView

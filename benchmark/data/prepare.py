@@ -11,16 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
-from benchmark.core.frozen import Frozen
 from benchmark.data.config import DataConfig, TargetConfig
-from benchmark.data.dedup import RowSet, blocks
+from benchmark.data.dedup import RowSet
+from benchmark.data.near import NEAR_VERSION, HeldOut
+from benchmark.data.report import DataReport, NearTally, near_duplicates
 from benchmark.data.rows import Progress, RowStore, build_rows
 from benchmark.data.sources import listing_notes
-from benchmark.data.splits import GENERIC_VALID, SetAside, Split, set_aside, split_target
+from benchmark.data.splits import (
+    GENERIC_VALID,
+    TRAIN,
+    SetAside,
+    Split,
+    full_name,
+    held_out,
+    set_aside,
+    split_target,
+    whole_sections,
+)
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.views import RowView, view_fingerprint
 
@@ -28,38 +39,6 @@ SPLIT_VERSION = 2
 GENERIC = "generic"
 REPORT = "report.json"
 SPLITS = (GENERIC, GENERIC_VALID, "target_train", "target_valid", "target_test")
-
-
-class DataReport(Frozen):
-    """How sources became splits; counts are of rows unless named otherwise.
-
-    The splits are ``generic`` and ``generic_valid``, ``target_train``, ``target_valid`` and
-    ``target_test``.
-    ``domain_rows`` counts the generic training rows of each provenance domain.
-    ``duplicates_removed`` maps a split to the rows left out of it, by the split that holds the
-    same row. A row repeated within its own split counts under that split's own name.
-    ``left_out`` says of the generic corpus and of the target what was not read or not used.
-    """
-
-    sources: dict[str, str]
-    """The sources of ``generic`` and ``target``, in words."""
-    stores: dict[str, str]
-    """The folders of their rows, inside ``rows`` of the cache."""
-    tokenizer: str
-    """What made tokens of the text: ``bytes``, or a tokeniser's name or folder."""
-    vocabulary_size: int
-    """Number of different tokens, padding included."""
-    width: int
-    """Tokens a row."""
-    rows: dict[str, int]
-    """Rows of each split."""
-    domain_rows: dict[str, int]
-    documents: dict[str, int]
-    """Documents that each split has rows of."""
-    duplicates_removed: dict[str, dict[str, int]]
-    fingerprints: dict[str, str]
-    """Digest of the rows of each split."""
-    left_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,14 +78,19 @@ def prepare(
 
     No row is in two of: target test, target valid, target train, generic valid; the first of
     them keeps it. Generic training rows that equal a row of target test, target valid or generic
-    valid are removed, and so is the rest of each section that generic valid took from.
+    valid are removed, and so is the rest of each section that generic valid took from. With
+    ``data.near_duplicates`` "remove", so are training rows that resemble, or whose document
+    resembles, one of target test, target valid or (generic rows only) generic valid: the side that
+    is trained on loses them, so that test and valid are the same with and without.
     Raises `UserError` if a source is unusable, a split cannot be filled or the disk is full.
     """
     generic = build_rows(data.generic, data, cache, progress)
     sample = build_rows(target.source, data, cache, progress)
     folder = cache / "prepared" / _key(generic, sample, data, target)
     if not folder.is_dir():
-        build_folder(folder, lambda partial: _write(partial, generic, sample, data, target))
+        build_folder(
+            folder, lambda partial: _write(partial, generic, sample, data, target, progress)
+        )
     left_out = {
         "generic": (*listing_notes(data.generic), *generic.meta.notes),
         "target": (*listing_notes(target.source), *sample.meta.notes),
@@ -158,11 +142,13 @@ def _open_view(folder: Path, name: str, stores: dict[str, RowStore], report: Dat
 
 
 def _key(generic: RowStore, sample: RowStore, data: DataConfig, target: TargetConfig) -> str:
-    identity = {
+    identity: dict[str, Any] = {
         "version": SPLIT_VERSION,
         "stores": [generic.folder.name, sample.folder.name],
         "sizes": [target.train, target.valid, target.test, data.generic_valid],
     }
+    if data.near_duplicates == "remove":
+        identity["without_near_duplicates"] = NEAR_VERSION
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
 
 
@@ -174,22 +160,32 @@ class _Written:
     n_documents: int
     repeated: dict[str, int]
     fingerprint: str
+    near: NearTally
     domain_rows: dict[str, int] = field(default_factory=dict)
 
 
 def _write(
-    folder: Path, generic: RowStore, sample: RowStore, data: DataConfig, target: TargetConfig
+    folder: Path,
+    generic: RowStore,
+    sample: RowStore,
+    data: DataConfig,
+    target: TargetConfig,
+    progress: Progress | None,
 ) -> None:
     evaluated = RowSet()
-    sizes = {"train": target.train, "valid": target.valid, "test": target.test}
-    splits = split_target(sample, sizes, evaluated)
+    sizes = {TRAIN: target.train, "valid": target.valid, "test": target.test}
+    without_near = data.near_duplicates == "remove"
+    splits = split_target(sample, sizes, evaluated, without_near)
     aside = set_aside(generic, data.generic_valid, evaluated)
+    held = held_out(sample, splits, (generic, aside.split)) if without_near else None
     written = {
-        f"target_{name}": _write_split(folder, f"target_{name}", sample, split)
+        full_name(name): _write_split(folder, full_name(name), sample, split)
         for name, split in splits.items()
     }
     written[GENERIC_VALID] = _write_split(folder, GENERIC_VALID, generic, aside.split)
-    written[GENERIC] = _write_generic(folder, generic, aside, evaluated)
+    written[GENERIC] = _write_generic(folder, generic, aside, evaluated, held, progress)
+    near = {name: written[name].near for name in (GENERIC, full_name(TRAIN))}
+    names = generic.meta.domain_names
     report = DataReport(
         sources={"generic": generic.meta.source, "target": sample.meta.source},
         stores={"generic": generic.folder.name, "target": sample.folder.name},
@@ -200,6 +196,7 @@ def _write(
         rows={name: written[name].n_rows for name in SPLITS},
         documents={name: written[name].n_documents for name in SPLITS},
         duplicates_removed={name: written[name].repeated for name in SPLITS},
+        near_duplicates=near_duplicates(near, GENERIC, names) if without_near else None,
         fingerprints={name: written[name].fingerprint for name in SPLITS},
     )
     (folder / REPORT).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -214,46 +211,66 @@ def _write_split(folder: Path, name: str, store: RowStore, split: Split) -> _Wri
         n_documents=len(np.unique(store.documents[positions])),
         repeated=_by_full_name(split.repeated),
         fingerprint=view_fingerprint(store, out.sha256),
+        near=split.near,
     )
 
 
-def _write_generic(folder: Path, store: RowStore, aside: SetAside, evaluated: RowSet) -> _Written:
-    """Index of the generic training rows, block by block."""
+def _write_generic(
+    folder: Path,
+    store: RowStore,
+    aside: SetAside,
+    evaluated: RowSet,
+    held: HeldOut | None,
+    progress: Progress | None,
+) -> _Written:
+    """Index of the generic training rows, block by block; without what is near to ``held``."""
     repeated: Counter[str] = Counter()
+    near = NearTally()
     n_documents, last_document = 0, -1
     names = store.meta.domain_names
     domain_rows = np.zeros(len(names), dtype=np.int64)
     with ArrayWriter(folder / f"{GENERIC}.npy", np.int64) as out:
-        for block in blocks(len(store), store.meta.width):
-            keep = ~aside.keeps_out(store.sections[block])
-            for i, holder in evaluated.labels(store.tokens[block]).items():
+        for block in whole_sections(store):
+            tokens, sections = store.tokens[block], store.sections[block]
+            keep = ~aside.keeps_out(sections)
+            for i, holder in evaluated.labels(tokens).items():
                 # Training on a row of the target's train sample gives nothing away.
-                if keep[i] and holder != "train":
+                if keep[i] and holder != TRAIN:
                     keep[i] = False
                     repeated[holder] += 1
+            for i, match in ({} if held is None else held.matches(tokens, sections)).items():
+                if keep[i]:
+                    keep[i] = False
+                    near.count(block.start + i, int(store.domains[block.start + i]), match)
+            if held is not None and progress is not None:
+                progress(f"{store.meta.source} without near-duplicates", block.stop)
             out.append(block.start + np.flatnonzero(keep))
             domain_rows += np.bincount(store.domains[block][keep], minlength=len(names))
             documents = np.append(last_document, store.documents[block][keep])
             n_documents += int(np.count_nonzero(np.diff(documents)))
             last_document = int(documents[-1])
     if out.n_rows == 0:
-        raise UserError(
-            f"data.generic: source {store.meta.source} has {len(store)} rows, none of which is "
-            f"left after setting generic_valid aside and removing the target's evaluation rows; "
-            f"give a larger source"
-        )
+        raise _nothing_left(store, sum(near.counts.values()))
     return _Written(
         n_rows=out.n_rows,
         n_documents=n_documents,
         repeated=_by_full_name(repeated),
         fingerprint=view_fingerprint(store, out.sha256),
+        near=near,
         domain_rows=dict(zip(names, domain_rows.tolist(), strict=True)),
+    )
+
+
+def _nothing_left(store: RowStore, near: int) -> UserError:
+    resembling = f" and {near} that resemble held-out ones" if near else ""
+    kept = ", or keep those with data.near_duplicates: keep" if near else ""
+    return UserError(
+        f"data.generic: source {store.meta.source} has {len(store)} rows, none of which is left "
+        f"after setting generic_valid aside and removing the target's evaluation rows{resembling}; "
+        f"give a larger source{kept}"
     )
 
 
 def _by_full_name(repeated: Counter[str]) -> dict[str, int]:
     """Counts under the names that the report uses for splits."""
-    return {
-        name if name == GENERIC_VALID else f"target_{name}": count
-        for name, count in sorted(repeated.items())
-    }
+    return {full_name(name): count for name, count in sorted(repeated.items())}

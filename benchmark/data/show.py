@@ -10,14 +10,23 @@ from rich.text import Text
 from benchmark.data.prepare import PreparedData
 from benchmark.data.tokenizers import load_tokenizer
 
+EXAMPLE_CHARACTERS = 60
+
 
 def describe_data(name: str, data: PreparedData, examples: int) -> RenderableType:
-    """Sizes and removed duplicates of each split of target ``name``, what is left out, rows."""
+    """Sizes and removed duplicates of each split of target ``name``, what is left out, rows.
+
+    ``examples``: rows shown of each split; if any, some near-duplicates too.
+    """
     report = data.report
     sizes = Table("split", "rows", "documents", "duplicates removed (of split: rows)", title=name)
+    near = report.near_duplicates
+    if near is not None:
+        sizes.add_column("near-duplicates removed (of split: rows)")
     for split, rows in report.rows.items():
-        removed = ", ".join(f"{k}: {v}" for k, v in report.duplicates_removed[split].items())
-        sizes.add_row(split, f"{rows:,}", f"{report.documents[split]:,}", removed or "none")
+        cells = [_counts(report.duplicates_removed[split])]
+        cells += [] if near is None else [_counts(near.removed.get(split, {}))]
+        sizes.add_row(split, f"{rows:,}", f"{report.documents[split]:,}", *cells)
     decode = load_tokenizer(data.tokenizer).decode
     shown = [
         Text(f"{split}: {decode(row)!r}")
@@ -25,12 +34,37 @@ def describe_data(name: str, data: PreparedData, examples: int) -> RenderableTyp
         for row in _first_rows(data, split, examples)
     ]
     notes = [Text(line) for line in left_out_lines(data)]
-    return Group(sizes, *notes, *shown)
+    alike = [Text(line) for line in near_lines(data)] if examples else []
+    return Group(sizes, *notes, *alike, *shown)
+
+
+def near_lines(data: PreparedData) -> list[str]:
+    """Some near-duplicates that were removed beside what they are near to, shortened."""
+    near = data.report.near_duplicates
+    decode = load_tokenizer(data.tokenizer).decode
+    return [
+        f"removed from {found.split}, {found.kind} near to {found.near_to} "
+        f"({found.similarity:.2f}): {_shortened(decode(_row(data, found.split, found.row)))} | "
+        f"{_shortened(decode(_row(data, found.near_to, found.held_row)))}"
+        for found in (near.examples if near is not None else ())
+    ]
 
 
 def left_out_lines(data: PreparedData) -> list[str]:
     """What was not read, or not used, of the generic corpus and of the target, a line each."""
     return [f"{part}: {note}" for part, notes in data.report.left_out.items() for note in notes]
+
+
+def _counts(removed: dict[str, int]) -> str:
+    return ", ".join(f"{split}: {rows}" for split, rows in removed.items()) or "none"
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= EXAMPLE_CHARACTERS else text[: EXAMPLE_CHARACTERS - 1] + "…")
+
+
+def _row(data: PreparedData, split: str, place: int) -> np.ndarray:
+    return np.asarray(getattr(data, split).store.tokens[place])
 
 
 def _first_rows(data: PreparedData, split: str, count: int) -> np.ndarray:

@@ -13,10 +13,13 @@ import numpy.typing as npt
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import splitmix64
 from benchmark.data.dedup import RowSet, blocks
+from benchmark.data.near import Held, HeldOut
+from benchmark.data.report import NearTally
 from benchmark.data.rows import RowStore
 
 SPLIT_SEED = 0
-TARGET_SPLITS = ("test", "valid", "train")
+TRAIN = "train"
+TARGET_SPLITS = ("test", "valid", TRAIN)
 """In the order in which they choose their rows."""
 
 GENERIC_VALID = "generic_valid"
@@ -31,11 +34,13 @@ Integers = npt.NDArray[np.integer[Any]]
 class Split:
     """Chosen rows of a store, and repeated rows left out on the way.
 
-    ``repeated`` counts them by the split that holds the row already.
+    ``repeated`` counts them by the split that holds the row already, ``near`` the rows left out
+    because they resemble one.
     """
 
     positions: list[int] = field(default_factory=list)
     repeated: Counter[str] = field(default_factory=Counter)
+    near: NearTally = field(default_factory=NearTally)
 
     def take(self, store: RowStore, position: int, name: str, seen: RowSet) -> None:
         """Add a row, unless a split has it already."""
@@ -46,11 +51,14 @@ class Split:
             self.repeated[holder] += 1
 
 
-def split_target(store: RowStore, sizes: dict[str, int], seen: RowSet) -> dict[str, Split]:
+def split_target(
+    store: RowStore, sizes: dict[str, int], seen: RowSet, without_near: bool
+) -> dict[str, Split]:
     """Disjoint splits of whole sections in a fixed shuffled order; test chooses first.
 
-    ``seen`` collects the rows of all splits. Raises `UserError` if there are too few distinct
-    rows, naming the split that is short.
+    ``seen`` collects the rows of all splits. ``without_near``: train leaves out what resembles
+    rows of test and valid, which are the same in either case. Raises `UserError` if there are too
+    few distinct rows, naming the split that is short.
     """
     starts = np.flatnonzero(np.diff(store.sections, prepend=-1))
     ends = np.append(starts[1:], len(store))
@@ -58,14 +66,40 @@ def split_target(store: RowStore, sizes: dict[str, int], seen: RowSet) -> dict[s
     sections = ((int(starts[i]), int(ends[i])) for i in order)
     splits: dict[str, Split] = {}
     for name in TARGET_SPLITS:
-        splits[name] = _fill(store, sections, name, sizes[name], seen)
+        held = held_out(store, splits) if without_near and name == TRAIN else None
+        splits[name] = _fill(store, sections, name, sizes[name], seen, held)
         if len(splits[name].positions) < sizes[name]:
-            raise _too_few(store, name, sizes, len(splits[name].positions), len(seen))
+            raise _too_few(store, name, sizes, splits[name], len(seen))
     return splits
 
 
+def held_out(
+    store: RowStore, splits: dict[str, Split], aside: tuple[RowStore, Split] | None = None
+) -> HeldOut:
+    """What training rows may not resemble: the target's test and valid, and rows set ``aside``."""
+    held = [
+        Held(full_name(name), store, np.asarray(split.positions, dtype=np.int64))
+        for name, split in splits.items()
+        if name != TRAIN
+    ]
+    if aside is not None:
+        generic, split = aside
+        held.append(Held(GENERIC_VALID, generic, np.asarray(split.positions, dtype=np.int64)))
+    return HeldOut(held)
+
+
+def full_name(name: str) -> str:
+    """The name that reports use for a split."""
+    return name if name == GENERIC_VALID else f"target_{name}"
+
+
 def _fill(
-    store: RowStore, sections: Iterator[tuple[int, int]], name: str, size: int, seen: RowSet
+    store: RowStore,
+    sections: Iterator[tuple[int, int]],
+    name: str,
+    size: int,
+    seen: RowSet,
+    held: HeldOut | None,
 ) -> Split:
     """Take sections until there are ``size`` rows; what is left of the last one stays unused."""
     split = Split()
@@ -73,7 +107,12 @@ def _fill(
         section = next(sections, None)
         if section is None:
             break
-        for position in range(*section):
+        rows = slice(*section)
+        near = {} if held is None else held.matches(store.tokens[rows], store.sections[rows])
+        for i, position in enumerate(range(*section)):
+            if i in near:
+                split.near.count(position, int(store.domains[position]), near[i])
+                continue
             split.take(store, position, name, seen)
             if len(split.positions) == size:
                 break
@@ -81,13 +120,16 @@ def _fill(
 
 
 def _too_few(
-    store: RowStore, name: str, sizes: dict[str, int], available: int, distinct: int
+    store: RowStore, name: str, sizes: dict[str, int], split: Split, distinct: int
 ) -> UserError:
-    asked = ", ".join(f"{split} {sizes[split]}" for split in TARGET_SPLITS)
+    asked = ", ".join(f"{other} {sizes[other]}" for other in TARGET_SPLITS)
+    near = sum(split.near.counts.values())
+    lost = f", {near} more are near-duplicates of test and valid" if near else ""
+    kept = ", or keep them with data.near_duplicates: keep" if near else ""
     return UserError(
-        f"target.{name}: {sizes[name]} rows asked, {available} available: source "
-        f"{store.meta.source} has {len(store)} rows, {distinct} after removing duplicates "
-        f"(asked: {asked}); lower {name}, valid or test, or give a larger source"
+        f"target.{name}: {sizes[name]} rows asked, {len(split.positions)} available: source "
+        f"{store.meta.source} has {len(store)} rows, {distinct} after removing duplicates{lost} "
+        f"(asked: {asked}); lower {name}, valid or test, or give a larger source{kept}"
     )
 
 
@@ -144,3 +186,15 @@ def _rows_between(store: RowStore, lower: int, upper: int) -> tuple[Integers, In
         positions.append(block.start + chosen)
         ranks.append(rank[chosen])
     return np.concatenate(positions), np.concatenate(ranks)
+
+
+def whole_sections(store: RowStore) -> Iterator[slice]:
+    """Consecutive slices of rows, as `blocks` gives them, that divide no section."""
+    start = 0
+    for block in blocks(len(store), store.meta.width):
+        end = block.stop
+        while end < len(store) and store.sections[end] == store.sections[end - 1]:
+            end += 1
+        if end > start:
+            yield slice(start, end)
+        start = max(start, end)

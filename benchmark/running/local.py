@@ -15,7 +15,7 @@ from benchmark.data.sources import listing_notes
 from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
 from benchmark.study.contents import require_same_contents
-from benchmark.study.records import read_record, require_same_whitespace, write_index
+from benchmark.study.records import read_record, require_same_rows, write_index
 from benchmark.study.study import RunSpec, Study
 
 Listener = Callable[[RunSpec, dict[str, Any]], None]
@@ -66,7 +66,7 @@ def run_study(
     wanted = [run for run in study.runs() if is_selected(run, settings)]
     outcome = Outcome()
     prepared = {run.target_name: run for run in wanted}
-    require_same_whitespace(settings.results, study)  # before hours go into other rows
+    require_same_rows(settings.results, study)  # before hours go into other rows
     folders = {
         name: prepare(run.data, run.target, settings.cache, building)
         for name, run in prepared.items()

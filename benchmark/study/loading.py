@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError, unknown
+from benchmark.data.config import UNSAID
 from benchmark.study.chosen import Chosen
 from benchmark.study.study import Study
 
@@ -36,7 +37,7 @@ def find_study(name: str) -> Path:
 
 
 def load_study(file: Path) -> Study:
-    """Read and validate a study file; one that says nothing of white space keeps it.
+    """Read and validate a study file, with what it asks for by saying nothing.
 
     Raises:
         UserError: naming the file, the key, the bad value and what is valid.
@@ -44,10 +45,9 @@ def load_study(file: Path) -> Study:
     study = load_config(file, Study, "a study")
     if isinstance(study.tuned, Path) and file in embedded_studies().values():
         study = study.model_copy(update={"tuned": file.parent / study.tuned})
-    if "whitespace" in study.data.model_fields_set:
-        return study
-    # Not a default of the model: in records and indices, nothing said has always meant collapse.
-    data = study.data.model_copy(update={"whitespace": "keep"})
+    # Not defaults of the model: in records and indices, nothing said means what it always has.
+    unsaid = {key: UNSAID[key] for key in UNSAID.keys() - study.data.model_fields_set}
+    data = study.data.model_copy(update=unsaid)
     return study.model_copy(update={"data": data})
 
 

@@ -23,6 +23,7 @@ from benchmark.core.config_file import load_json
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
+from benchmark.data.config import UNSAID
 from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec, Study
 
@@ -190,34 +191,40 @@ def write_metrics(results: Path, run_id: str, lines: list[dict[str, Any]]) -> No
     write_atomically(run_folder(results, run_id) / "metrics.jsonl", text)
 
 
-def require_same_whitespace(results: Path, study: Study) -> None:
-    """Refuse to replace a study by one of the same name that treats white space otherwise.
+def require_same_rows(results: Path, study: Study) -> None:
+    """Refuse to replace a study by one of the same name that makes other rows by saying nothing.
 
-    Study files from before there was a choice mean ``collapse`` and do not say so; without a word
+    Study files from before there was a choice mean the older way and do not say so; without a word
     their finished runs would be left behind.
 
     Raises:
-        UserError: naming both and what to do.
+        UserError: naming what differs and what to do.
     """
     if not (results / "study.json").exists():
         return
-    there = read_index(results).study.data.whitespace
-    if there != study.data.whitespace:
-        raise UserError(
-            f"{results}: data.whitespace: the runs here were made with {there!r}, the study asks "
-            f"for {study.data.whitespace!r} (the default of a study file): write "
-            f"`whitespace: {there}` under `data:` to go on with them, or give the study another "
-            f"name"
-        )
+    there, asked = read_index(results).study.data, study.data
+    other = [key for key in UNSAID if getattr(there, key) != getattr(asked, key)]
+    if not other:
+        return
+    keys = ", ".join(f"data.{key}" for key in other)
+    theirs, ours = (
+        ", ".join(f"{getattr(data, key)!r}" for key in other) for data in (there, asked)
+    )
+    lines = " and ".join(f"`{key}: {getattr(there, key)}`" for key in other)
+    raise UserError(
+        f"{results}: {keys}: the runs here were made with {theirs}, the study asks for {ours} "
+        f"(the default of a study file): write {lines} under `data:` to go on with them, or give "
+        f"the study another name"
+    )
 
 
 def write_index(results: Path, study: Study) -> None:
     """Note which runs make up the study now.
 
     Raises:
-        UserError: the folder holds runs that treat white space otherwise, or cannot be written.
+        UserError: the folder holds runs of other rows, or cannot be written.
     """
-    require_same_whitespace(results, study)
+    require_same_rows(results, study)
     index = StudyIndex(study=study, runs=tuple(run.run_id for run in study.runs()))
     write_atomically(results / "study.json", index.model_dump_json(indent=1) + "\n")
 

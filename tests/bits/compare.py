@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 STUDY = Path(__file__).with_name("study.yaml")
 MADE_FROM = ("published/mini", "published/planted", "diagnosis")
 MOMENTARY = {"seconds", "commit", "dirty", "started", "finished"}
+BEFORE = {"whitespace": "collapse", "near_duplicates": "keep"}
+"""What there was before there was a choice."""
 
 
 def main(commit: str) -> int:
@@ -62,10 +64,12 @@ def make_all(tree: Path, folder: Path) -> Path:
 
 
 def _study_for(tree: Path, folder: Path) -> Path:
-    """The study with white space collapsed, as code that knows no other way has it unasked."""
+    """The study as code has it unasked that knows of no later choice."""
     text = STUDY.read_text(encoding="utf-8")
-    if "whitespace" in (tree / "benchmark" / "data" / "config.py").read_text(encoding="utf-8"):
-        text = text.replace("\ndata:\n", "\ndata:\n  whitespace: collapse\n")
+    known = (tree / "benchmark" / "data" / "config.py").read_text(encoding="utf-8")
+    for key, before in BEFORE.items():
+        if f"{key}:" in known:
+            text = text.replace("\ndata:\n", f"\ndata:\n  {key}: {before}\n")
     file = folder / "study.yaml"
     file.write_text(text, encoding="utf-8")
     return file

@@ -333,8 +333,9 @@ def _peak(prepared: PreparedData) -> int:
     return peak
 
 
+@pytest.mark.parametrize("near", ["keep", "remove"])
 def test_memory_of_splitting_and_sampling_does_not_grow_with_the_generic_corpus(
-    cache: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch
+    cache: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch, near: str
 ) -> None:
     monkeypatch.setattr("benchmark.data.dedup.BLOCK_BYTES", 1 << 13)
     target = write_jsonl("target.jsonl", sentences(90, seed=1))
@@ -344,7 +345,7 @@ def test_memory_of_splitting_and_sampling_does_not_grow_with_the_generic_corpus(
         settings = DataConfig.model_validate(DATA | {"generic": str(generic)})
         build_rows(settings.generic, settings, cache)
         tracemalloc.start()
-        prepared = prepare_files(generic, target, cache)
+        prepared = prepare_files(generic, target, cache, {"near_duplicates": near})
         splitting.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         sampling.append(_peak(prepared))

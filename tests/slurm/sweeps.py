@@ -20,7 +20,7 @@ def study(seeds: int = 1, methods: tuple[str, ...] = ("pretraining", "random")) 
     """A study whose data nobody fetches."""
     content = {
         "study": "sweep",
-        "data": {"width": 48, "whitespace": "collapse"},
+        "data": {"width": 48, "whitespace": "collapse", "near_duplicates": "keep"},
         "models": {"mini": {"preset": "mini"}},
         "targets": {"harbour": {"source": "kjv", "train": 100, "valid": 50, "test": 50}},
         "methods": list(methods),

@@ -71,6 +71,13 @@ def _settings(title: str, settings: BaseModel) -> Grid:
     return grid(title, ("setting", "value"), rows, ("value",))
 
 
+NEAR_RULES = {
+    "keep": "Near-duplicates are not removed",
+    "remove": "No row is trained on that resembles a held-out row, or whose document resembles a "
+    "held-out document: Jaccard similarity of token 5-grams, estimated by MinHash, from .8 on",
+}
+
+
 def _data(results: StudyResults) -> Grid:
     settings = results.study.data.model_dump(mode="json")
     described = [
@@ -84,18 +91,26 @@ def _data(results: StudyResults) -> Grid:
 
 def _duplicates(results: StudyResults) -> Grid:
     rows = [
-        (target, split.replace("_", " "), other.replace("_", " "), count)
+        (target, split.replace("_", " "), kind, other.replace("_", " "), count)
         for target, data in _data_by_target(results).items()
-        for split, equal in data.get("duplicates_removed", {}).items()
-        for other, count in equal.items()
+        for kind, removed in _removed(data).items()
+        for split, by_other in removed.items()
+        for other, count in by_other.items()
     ]
+    near = results.study.data.near_duplicates
     return grid(
         "Duplicates removed",
-        ("target", "rows removed from", "because they equal rows of", "rows"),
+        ("target", "rows removed from", "because they", "rows of", "rows"),
         rows,
         ("rows",),
-        rule="No row is in two splits. Near-duplicates are not removed",
+        rule=f"No row is in two splits. {NEAR_RULES[near]}",
     )
+
+
+def _removed(data: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
+    """Rows removed by why, by the split that lost them and by the other split."""
+    near = data.get("near_duplicates", {}).get("removed", {})
+    return {"equal": data.get("duplicates_removed", {}), "resemble": near}
 
 
 def _protocols(results: StudyResults) -> Grid:

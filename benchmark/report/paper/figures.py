@@ -10,7 +10,7 @@ from matplotlib import style as mpl_style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from benchmark.methods.source import Style
 from benchmark.report.figures.panels import legend_below, method_handle, panel_grid
@@ -25,6 +25,8 @@ ROUND_STEPS = (1, 2, 2.5, 5, 10)
 MARKERS_A_CURVE = 5
 # Share of the longest run after which every loss is on the axis.
 FIRST_STEPS = 0.15
+FIRST_HOURS = 0.5
+HOURS = (1, 3, 10, 30, 100)
 
 
 def write_figures(
@@ -56,12 +58,13 @@ def curves_figure(reference: Reference, budgets: dict[str, float]) -> Figure:
         curves = reference.curves[reference.curves["target"] == target]
         for (method, _), curve in curves.groupby(["method", "run_id"], sort=False):
             x = curve["seconds"] / SECONDS_AN_HOUR if by_time else curve["step"] / 1000
-            _draw_curve(axes, x, curve["target_loss"], styles[str(method)])
+            _draw_curve(axes, x, curve["target_loss"], styles[str(method)], by_time)
         if by_time:
             axes.axvline(budgets[target], color=GREY, linestyle="--", linewidth=0.9, zorder=1)
-            axes.set_xlim(0, 2.5 * budgets[target])
         _limit_losses(axes, curves)
         _use_round_ticks(axes)
+        if by_time:
+            _use_hours(axes, curves)
         axes.set_title(target, loc="left")
         axes.set_xlabel("training time (hours)" if by_time else "training step (thousands)")
         _label_first(axes, number, "target loss (nats/byte)")
@@ -92,8 +95,12 @@ def trade_off_figure(reference: Reference, trained: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_curve(axes: Axes, x: pd.Series[float], losses: pd.Series[float], style: Style) -> None:
+def _draw_curve(
+    axes: Axes, x: pd.Series[float], losses: pd.Series[float], style: Style, holds: bool
+) -> None:
+    """Draw one curve; ``holds``: a loss holds until the next is logged, as long as that takes."""
     (line,) = axes.plot(x.to_numpy(), losses.to_numpy(), linewidth=1.1, markersize=3.5)
+    line.set_drawstyle("steps-post" if holds else "default")
     line.set(color=style.colour, linestyle=style.line, marker=style.marker)
     line.set_markevery(max(1, len(x) // MARKERS_A_CURVE))
 
@@ -109,6 +116,16 @@ def _limit_losses(axes: Axes, curves: pd.DataFrame) -> None:
 def _use_round_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND_STEPS))
+
+
+def _use_hours(axes: Axes, curves: pd.DataFrame) -> None:
+    """A logarithmic axis on which the quickest run is seen as well as the longest."""
+    hours = curves["seconds"] / SECONDS_AN_HOUR
+    axes.set_xscale("log")
+    axes.set_xlim(FIRST_HOURS, 1.1 * hours.max())
+    axes.set_xticks([hour for hour in HOURS if hour < hours.max()])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _label_first(axes: Axes, number: int, label: str) -> None:

@@ -31,29 +31,27 @@ def at_equal_time(reference: Reference, rule: Rule, hours: float | None) -> pd.D
     """The target loss that each method has when a budget of training time ends.
 
     The budget of every target is ``hours``, or what pretraining takes there from its first to its
-    last step. A row for each (target, method): ``run_id``, ``budget`` (hours), ``step`` (made by
-    then), ``target_loss`` (nats a byte; NaN if nothing is logged yet), ``ended`` (whether the run
-    ends before the budget does: its end is then taken) and ``runs``.
+    last step. Taken is the last step logged by then: between two, a run may have done something
+    else than train (CDS scores the corpus for hours), so that there is nothing to interpolate. A
+    row for each (target, method): ``run_id``, ``budget`` (hours), ``step``, ``target_loss`` (nats
+    a byte; NaN if nothing is logged yet), ``ended`` (whether the run ends before the budget does)
+    and ``runs``.
     """
     curves = reference.curves
     own = curves[curves["method"] == REFERENCE].groupby("target")["seconds"].max().to_dict()
     rows = []
     for (target, method, run_id), curve in curves.groupby([*PAIR, "run_id"], sort=False):
         budget = own[target] if hours is None else hours * SECONDS_AN_HOUR
-        losses = curve["target_loss"]
+        made = curve[curve["seconds"] <= budget]
+        losses = made["target_loss"]
         rows.append(
             {
                 "target": target,
                 "method": method,
                 "run_id": run_id,
                 "budget": budget / SECONDS_AN_HOUR,
-                "step": min(budget * reference.speeds[str(method)], curve["step"].max()),
-                "target_loss": np.interp(
-                    budget,
-                    curve["seconds"],
-                    losses if rule is Rule.last else losses.cummin(),
-                    left=np.nan,
-                ),
+                "step": made["step"].max(),
+                "target_loss": losses.min() if rule is Rule.best else losses.tail(1).max(),
                 "ended": bool(curve["seconds"].max() < budget),
             }
         )

@@ -23,14 +23,15 @@ TARGETS = (
 )
 RENAMED = {"gutenberg_resplit": "gutenberg"}
 GENERIC_METRIC = "eval_c4_loss"
-RUNS, FINAL, SPEEDS = "reference_runs.csv.gz", "reference_final.csv", "reference_speeds.csv"
+RUNS, FINAL = "reference_runs.csv.gz", "reference_final.csv"
+SECONDS = "reference_seconds.csv.gz"
 COLUMNS = {
     RUNS: ("run_id", "target", "method", "step", "metric", "value"),
     FINAL: (
         *("target", "method", "init_method", "first_step", "target_final_loss"),
         *("target_final_step", "target_best_loss", "target_best_step", "cfg_learning_rate"),
     ),
-    SPEEDS: ("method", "steps_per_second"),
+    SECONDS: ("run_id", "step", "seconds"),
 }
 
 
@@ -39,16 +40,15 @@ class Reference:
     """The published runs, methods and targets under our names.
 
     ``curves``: a row for each training run and logged step, with its ``target``, ``method``,
-    ``run_id``, ``step``, ``seconds`` (of training until then, at the published speed),
-    ``target_loss`` and ``generic_loss`` (nats a byte, validation), sorted by step within a run.
+    ``run_id``, ``step``, ``seconds`` (that this very run took until then), ``target_loss`` and
+    ``generic_loss`` (nats a byte, validation), sorted by step within a run.
     ``fine_tuning``: a row for each fine-tuned run, with its ``target``, the ``method`` that it
     starts from, ``rate``, ``first_step``, ``last_step``, ``last_loss``, ``best_step`` and
-    ``best_loss``. ``speeds``: steps a second, by method.
+    ``best_loss``.
     """
 
     curves: pd.DataFrame
     fine_tuning: pd.DataFrame
-    speeds: dict[str, float]
 
     @property
     def targets(self) -> list[str]:
@@ -69,20 +69,15 @@ def load_reference(folder: Path) -> Reference:
     Raises:
         UserError: a file or column is missing, or a name is not known.
     """
-    runs, final, speeds = (_read(folder / name) for name in (RUNS, FINAL, SPEEDS))
-    by_method = _our_names(speeds, folder / SPEEDS).set_index("method")["steps_per_second"]
-    missing = [name for name in METHODS if name not in by_method]
-    if missing:
-        raise UserError(f"{folder / SPEEDS}: method: no row for {', '.join(missing)}")
+    runs, final, seconds = (_read(folder / name) for name in (RUNS, FINAL, SECONDS))
     training = _our_names(runs[runs["method"] != FINE_TUNING], folder / RUNS)
-    curves = _curves(training)
-    curves["seconds"] = curves["step"] / curves["method"].map(by_method)
+    curves = _curves(training).merge(seconds, on=["run_id", "step"], how="left")
+    untimed = curves[curves["seconds"].isna()]
+    if not untimed.empty:
+        run, step = untimed.iloc[0][["run_id", "step"]]
+        raise UserError(f"{folder / SECONDS}: seconds: none for step {step} of run {run}")
     tuned = final[final["method"] == FINE_TUNING].assign(method=lambda rows: rows["init_method"])
-    return Reference(
-        curves=curves,
-        fine_tuning=_fine_tuning(_our_names(tuned, folder / FINAL)),
-        speeds={str(name): float(speed) for name, speed in by_method.items()},
-    )
+    return Reference(curves, _fine_tuning(_our_names(tuned, folder / FINAL)))
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -105,15 +100,12 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def _our_names(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The frame with our names of methods and, where it has them, targets."""
+    """The frame with our names of methods and targets."""
     ours = {theirs: name for name, theirs in METHODS.items()}
     _check("method", frame["method"], ours, file)
-    renamed = frame.assign(method=frame["method"].map(ours))
-    if "target" not in frame:
-        return renamed
     targets = frame["target"].replace(RENAMED)
     _check("target", targets, TARGETS, file)
-    return renamed.assign(target=targets)
+    return frame.assign(method=frame["method"].map(ours), target=targets)
 
 
 def _check(kind: str, names: pd.Series[str], known: Iterable[str], file: Path) -> None:

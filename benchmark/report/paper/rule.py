@@ -18,8 +18,7 @@ AS_TRAINED = {
     "chooses is the set that is reported, which flatters every method",
 }
 EQUAL_TIME = {
-    Rule.last: "interpolated linearly between the two logged steps around the end of the budget",
-    Rule.best: "the lowest loss so far, interpolated linearly between the two logged steps around "
-    "the end of the budget; the set that chooses is the set that is reported, which flatters "
-    "every method",
+    Rule.last: "the last step logged within the budget",
+    Rule.best: "the lowest loss logged within the budget; the set that chooses is the set that is "
+    "reported, which flatters every method",
 }

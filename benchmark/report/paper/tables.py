@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pandas as pd
 
-from benchmark.report.paper.numbers import value_matrix
+from benchmark.report.paper.numbers import SECONDS_AN_HOUR, value_matrix
 from benchmark.report.paper.reference import Reference
 from benchmark.report.paper.rule import AS_TRAINED, EQUAL_TIME, Rule
 from benchmark.report.results.inputs import REFERENCE
@@ -29,9 +29,10 @@ SOURCE = (
     "published runs: one seed a number (seed 0, so no spread over seeds); 9.5M parameters; "
     "target validation set; downsampling and rate chosen for each target"
 )
-CDS_COST = (
-    "cds: the 100,000 steps that fine-tune the copy it scores with are in no curve, and whether "
-    "its speed covers them is not said"
+SECONDS = (
+    "seconds: each run's own, as its log has them, with whatever it did between two logged steps: "
+    "of cds, scoring the corpus and the 100,000 steps that fine-tune the copy it scores with, "
+    "which no curve counts as steps; its main model does not move meanwhile"
 )
 
 
@@ -60,13 +61,12 @@ def equal_time_table(reference: Reference, frame: pd.DataFrame, rule: Rule, own:
         if own
         else "the same for every target"
     )
-    speeds = ", ".join(f"{name} {reference.speeds[name]:g}" for name in reference.methods)
     notes = [
         f"rule {rule}: {EQUAL_TIME[rule]}",
-        f"budget: {what}, {_ranges(budgets)}; steps a second, as published: {speeds}",
-        f"steps made by then on {TUNED_TARGET}: {_steps(reference, frame, True)}",
-        f"on all other targets: {_steps(reference, frame, False)}",
-        CDS_COST,
+        f"budget: {what}, {_hours(budgets)}",
+        SECONDS,
+        f"hours of whole runs: {_whole_runs(reference)}",
+        f"steps made by then, in thousands, mean over targets: {_steps(reference, frame)}",
         SOURCE,
         *_missing_and_several(reference, frame),
     ]
@@ -186,18 +186,26 @@ def _lengths(reference: Reference) -> str:
     return f"steps: {', '.join([f'{common:,.0f}', *others])}"
 
 
-def _steps(reference: Reference, frame: pd.DataFrame, of_tuned: bool) -> str:
-    rows = frame[(frame["target"] == TUNED_TARGET) == of_tuned]
-    shown: Callable[[float], str] = "{:,.0f}".format
-    steps = rows.groupby("method")["step"].max()
-    return ", ".join(f"{name} {shown(steps[name])}" for name in reference.methods if name in steps)
+def _steps(reference: Reference, frame: pd.DataFrame) -> str:
+    means = frame.groupby("method")["step"].mean() / 1000
+    return ", ".join(f"{name} {means[name]:.0f}" for name in reference.methods)
 
 
-def _ranges(budgets: pd.Series[float]) -> str:
+def _whole_runs(reference: Reference) -> str:
+    """The shortest and the longest run of each method."""
+    runs = reference.curves.groupby(["method", "run_id"])["seconds"].max() / SECONDS_AN_HOUR
+    by_method = runs.groupby("method")
+    shortest, longest = by_method.min(), by_method.max()
+    return ", ".join(
+        f"{name} {shortest[name]:.1f} to {longest[name]:.1f}" for name in reference.methods
+    )
+
+
+def _hours(budgets: pd.Series[float]) -> str:
     texts = budgets.map("{:.2f} h".format)
-    common = texts.mode().iloc[0]
-    others = [f"{text} on {target}" for target, text in texts.items() if text != common]
-    return f"{common}{''.join(f', {other}' for other in others)}"
+    if budgets.nunique() == 1:
+        return str(texts.iloc[0])
+    return ", ".join(f"{text} on {target}" for target, text in texts.items())
 
 
 def _losses(values: pd.Series[float], form: str) -> list[Cell]:
