@@ -6,9 +6,9 @@ replacement by those weights.
 Source: arXiv 2302.03169 and public code (p-lambda/dsir): unigrams and bigrams of lower-case words,
 hashed by SHA-256; log w(x) = sum over buckets of count * [log(p_target + 1e-8) -
 log(p_generic + 1e-8)]; the top k of log w + Gumbel(0, 1).
-Defaults: 10,000 buckets, floor 1e-8 (public code); keep 10%, as the classifier filter.
-Charged for: one addition an n-gram and pass over the corpus (two passes: count, weigh) and over
-the target sample; hashing is not floating-point work and shows in the seconds.
+Defaults: 10,000 buckets, floor 1e-8, no smoothing of the target's counts (public code); keep 10%,
+as the classifier filter.
+Charged for: one addition an n-gram and pass over the corpus (two: count, weigh) and the target.
 More: docs/methods/dsir.md
 """
 
@@ -27,7 +27,7 @@ from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
 from baselines.row_text import generic_blocks, texts
-from benchmark.api import LogUniform
+from benchmark.api import Choice, LogUniform
 
 WORDS = re.compile(r"\w+|[^\w\s]+")
 
@@ -40,6 +40,13 @@ class DsirHyperparameters(StaticHyperparameters):
 
     floor: Annotated[float, Field(gt=0, lt=1), LogUniform(1e-8, 1e-3)] = 1e-8
     """Added to each bucket's probability."""
+
+    later = ("target_smoothing",)
+
+    target_smoothing: Annotated[
+        float, Field(ge=0, allow_inf_nan=False), Choice((0.0, 0.01, 0.1, 1.0))
+    ] = 0.0
+    """Added to each bucket's count in the target sample (Laplace)."""
 
 
 class Dsir(StaticSelection):
@@ -57,8 +64,8 @@ class Dsir(StaticSelection):
 
     def log_weights(self) -> np.ndarray:
         """Log importance weight of every generic row: ``[len(generic)]``."""
-        buckets = self.hyperparameters.buckets
-        target = self._ngrams(self.task.target_sample().cpu().numpy()).counts(buckets)
+        buckets, smoothing = self.hyperparameters.buckets, self.hyperparameters.target_smoothing
+        target = smoothing + self._ngrams(self.task.target_sample().cpu().numpy()).counts(buckets)
         generic = np.zeros(buckets)
         for rows in generic_blocks(self.task):
             generic += self._ngrams(rows).counts(buckets)
