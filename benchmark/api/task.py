@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
 from benchmark.core.errors import UserError
-from benchmark.core.randomness import EpochOrder, derived_key, generator
+from benchmark.core.randomness import BlockOrder, EpochOrder, derived_key, generator
 from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
 from benchmark.models.batch import Batch, Rows
 from benchmark.models.optimisation import Update
@@ -57,7 +57,9 @@ class Task:
         self.last_update: Update | None = None
         """Losses of the rows that the main model was last trained on, for ``observe``."""
         self._target = torch.from_numpy(target).to(self.device)
-        self._generic_order = EpochOrder(len(generic), seed, "generic")
+        self._generic_order = BlockOrder(
+            len(generic), big_batch_size, min(batch_size, big_batch_size), seed, "generic"
+        )
 
     @property
     def target_size(self) -> int:
@@ -78,7 +80,9 @@ class Task:
         """The first ``size`` generic rows of this step, by default one batch.
 
         Each step owns ``big_batch_size`` places of an epoch-wise shuffled order, and every
-        method reads them from the front: what a small batch holds, a bigger one holds too.
+        method reads them from the front: what a small batch holds, a bigger one holds too. Who
+        reads one batch a step meets every row once before any twice, and so does who reads all
+        (`benchmark.core.randomness.BlockOrder`).
         """
         size = size or self.batch_size
         if size > self.big_batch_size:
