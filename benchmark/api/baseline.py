@@ -118,6 +118,11 @@ class Baseline(ABC):
     state: ClassVar[tuple[str, ...]] = ()
     """Attributes that must survive a restart: modules, optimisers, tensors, arrays, numbers."""
 
+    keeps_best: bool = False
+    """Whether the best step on valid counts as trained, by the rule of fine-tuning, and not the
+    last. The training loop looks at valid; the method does not.
+    """
+
     style: ClassVar[tuple[str, str, str] | None] = None
     """Colour, marker and line in figures, as literals; None: derived from the name."""
 

@@ -132,12 +132,13 @@ class Trainer:
         self.drift_guard.check(self.model.parameters())
         if self.progress.stage == "trained":
             self._train()
-            self._close_stage(self.spec.training.steps, "last step")
+            if self.method.keeps_best:
+                self._close_at_best()
+            else:
+                self._close_stage(self.spec.training.steps, "last step")
             self._open_fine_tuning()
         self._fine_tune()
-        best = self.progress.best_step
-        load_model_state(self.model, self.progress.best_weights)
-        self._close_stage(best, "best step on valid, step 0 included")
+        self._close_at_best()
         return tuple(StageResult.model_validate(result) for result in self.progress.results)
 
     def _train(self) -> None:
@@ -146,6 +147,8 @@ class Trainer:
             with self.meter.charge("preparation"):
                 method.prepare()
             self.progress.prepared = True
+            if method.keeps_best:
+                self._keep_if_best(mean_token_loss(self.model, self.data.target_valid))
             self._save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
@@ -158,7 +161,9 @@ class Trainer:
             with self.meter.charge("selection", f"observe {phase}"):
                 figures = method.observe(step)
             if self._due(settings.evaluate_every, settings.steps):
-                self._evaluate(figures)
+                loss = self._evaluate(figures)["valid_loss"]
+                if method.keeps_best:
+                    self._keep_if_best(loss)
                 self._save()
 
     def _learning_rate(self, step: int) -> float:
@@ -219,6 +224,11 @@ class Trainer:
         self.hooks.on_metrics(progress.metrics)
         return line
 
+    def _close_at_best(self) -> None:
+        """Go back to the stage's best step on valid, and score that."""
+        load_model_state(self.model, self.progress.best_weights)
+        self._close_stage(self.progress.best_step, "best step on valid, step 0 included")
+
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""
         losses = {
@@ -240,7 +250,7 @@ class Trainer:
     def _open_fine_tuning(self) -> None:
         progress = self.progress
         self.optimizer = build_optimizer(list(self.model.parameters()))
-        progress.stage, progress.step = "fine_tuned", 0
+        progress.stage, progress.step, progress.best_loss = "fine_tuned", 0, math.inf
         progress.trained_weights = _copy(model_state(self.model))
         self._keep_if_best(progress.results[0]["valid_loss"])
         self._save()
