@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LSI = "lsi"
 KMEANS_BATCH = 1024
+FEWEST_FITTED, FITTED_A_CLUSTER = 20_000, 256
 POWER_ITERATIONS, OVERSAMPLES = 2, 10
 ENCODED_ROWS = 128
 
@@ -56,8 +57,15 @@ class ClusterSettings(Hyperparameters):
     ngrams: NgramSettings = NgramSettings()
     """What the ``lsi`` embedding counts."""
 
-    fitted_rows: Annotated[int, Field(ge=2)] = 20_000
-    """Generic rows, at most, that embedding and k-means are fitted on."""
+    fitted_rows: Annotated[int | None, Field(ge=2)] = None
+    """Generic rows, at most, that embedding and k-means are fitted on; None: 256 a cluster, and at
+    least 20,000.
+    """
+
+    @property
+    def sample_rows(self) -> int:
+        """Generic rows, at most, to fit on."""
+        return self.fitted_rows or max(FEWEST_FITTED, FITTED_A_CLUSTER * self.count)
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
             cannot be loaded or pools otherwise, or one asked to read rows that are not text.
     """
     with threadpool_limits(torch.get_num_threads()):
-        sample = generic_sample(task, "clusters", settings.fitted_rows)
+        sample = generic_sample(task, "clusters", settings.sample_rows)
         assign = _fit(task, settings, sample)
         labels = np.concatenate([assign(rows) for rows in generic_blocks(task)])
         target_labels = assign(task.target_sample().cpu().numpy())
