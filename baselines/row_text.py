@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK_ROWS = 4096
+WORD = r"\w+|[^\w\s]+"
 
 Size = Annotated[int, Field(ge=1, le=16)]
 
@@ -106,6 +107,30 @@ class NgramFeatures:
     def __call__(self, rows: np.ndarray) -> csr_matrix:
         """Counts in rows ``[n, T]``."""
         return self._vectorizer.transform(spellings(self._task, rows))
+
+
+class WordFeatures:
+    """Counts of hashed n-grams of 1 to ``longest`` words of rows' text: sparse ``[n, buckets]``.
+
+    Words and runs of punctuation, upper and lower case apart, as they stand in the text.
+    """
+
+    def __init__(self, task: Task, longest: int, buckets: int) -> None:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        self._task = task
+        self._vectorizer = HashingVectorizer(
+            ngram_range=(1, longest),
+            n_features=buckets,
+            token_pattern=WORD,
+            lowercase=False,
+            norm=None,
+            alternate_sign=False,
+        )
+
+    def __call__(self, rows: np.ndarray) -> csr_matrix:
+        """Counts in rows ``[n, T]``."""
+        return self._vectorizer.transform(texts(self._task, rows))
 
 
 def _bytes(rows: np.ndarray) -> list[bytes]:

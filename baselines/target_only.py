@@ -17,7 +17,7 @@ class TargetOnlyHyperparameters(Hyperparameters):
     """Settings of training on the target sample alone."""
 
     step: Literal["best", "last"] = "best"
-    """Which step counts as trained: ``best`` on valid, before training included, or the ``last``."""
+    """Which step counts as trained: the ``best`` on valid, step 0 included, or the ``last``."""
 
 
 class TargetOnly(Baseline):

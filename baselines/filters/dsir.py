@@ -26,10 +26,10 @@ import numpy as np
 from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from baselines.row_text import generic_blocks, texts
+from baselines.row_text import WORD, generic_blocks, texts
 from benchmark.api import Choice, LogUniform
 
-WORDS = re.compile(r"\w+|[^\w\s]+")
+WORDS = re.compile(WORD)
 
 
 class DsirHyperparameters(StaticHyperparameters):

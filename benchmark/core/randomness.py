@@ -108,11 +108,9 @@ class BlockOrder:
         front = fronts(start) + ranks
         other = start - fronts(start) + ranks - held
         others = self.block - self.front
-        return np.where(
-            ranks < held,
-            front // self.front * self.block + front % self.front,
-            other // others * self.block + self.front + other % others,
-        )
+        in_fronts = front // self.front * self.block + front % self.front
+        elsewhere = other // others * self.block + self.front + other % others
+        return np.asarray(np.where(ranks < held, in_fronts, elsewhere))
 
     def _fronts_below(self, place: Any) -> Any:
         """How many places below ``place`` are at the front of a block."""
