@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.task import Task
+from benchmark.core.errors import UserError
 from benchmark.models.batch import Batch
+from benchmark.models.build import build_transformer
 from benchmark.models.losses import per_example_loss
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
 
@@ -24,6 +26,26 @@ SCORING_ROWS = 512
 def twin(model: nn.Module) -> nn.Module:
     """An independent copy of a model with the weights that it has now."""
     return copy.deepcopy(model)
+
+
+def resized(task: Task, scale: float, purpose: str) -> nn.Module:
+    """A model for the task's rows that is ``scale`` times as deep and as wide as the main model.
+
+    Our transformer, whatever the main model is, with fresh weights that depend on the run's seed
+    and ``purpose`` only, and without dropout.
+
+    Raises:
+        UserError: the main model does not tell its size.
+    """
+    size = getattr(task.model, "size", None)
+    if size is None:
+        raise UserError(
+            f"{purpose}: scale {scale:g} needs a main model that tells its size, and "
+            f"{type(task.model).__name__} does not: give 1, which takes a copy of it"
+        )
+    seed = task.derived_seed(purpose)
+    made = build_transformer(size.scaled(scale), task.vocabulary_size, task.width, seed)
+    return made.to(task.device)
 
 
 def train(

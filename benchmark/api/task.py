@@ -67,6 +67,11 @@ class Task:
         return len(self._target)
 
     @property
+    def width(self) -> int:
+        """Tokens in a row, padding included."""
+        return int(self._target.shape[1])
+
+    @property
     def has_byte_rows(self) -> bool:
         """Whether a token is the value of a UTF-8 byte."""
         return self.vocabulary_size == ByteTokenizer.vocabulary_size

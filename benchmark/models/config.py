@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +16,8 @@ from benchmark.core.errors import unknown
 from benchmark.core.frozen import Frozen
 
 Positive = Annotated[int, Field(gt=0)]
+SMALLEST_WIDTH = 4
+"""Sinusoidal positions take two rates, a sine and a cosine each."""
 
 
 class TransformerConfig(Frozen):
@@ -40,6 +43,20 @@ class TransformerConfig(Frozen):
                 f"width {self.width} must be even and a multiple of heads {self.heads}"
             )
         return self
+
+    def scaled(self, scale: float) -> TransformerConfig:
+        """``scale`` times as many layers, dimensions and hidden units, as many heads, no dropout.
+
+        Rounded to what is valid, at least one layer and the smallest width.
+        """
+        unit = math.lcm(self.heads, 2)
+        fewest = math.ceil(SMALLEST_WIDTH / unit)
+        return TransformerConfig(
+            layers=max(1, round(scale * self.layers)),
+            width=unit * max(fewest, round(scale * self.width / unit)),
+            heads=self.heads,
+            hidden=max(1, round(scale * self.hidden)),
+        )
 
     @model_serializer(mode="wrap")
     def _without_no_attention_dropout(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig, vocabulary_size: int, length: int) -> None:
         super().__init__()
+        self.size = config
         self.embedding = nn.Embedding(vocabulary_size, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)
