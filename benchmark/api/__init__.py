@@ -42,6 +42,7 @@ from benchmark.models.influence import (
 from benchmark.models.losses import per_example_loss, shifted, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer
 from benchmark.models.row_gradients import RowGradients, parameters_in, recordable
+from benchmark.models.whole_gradients import chunk_rows, flat_row_gradients, unflattened
 from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
 
 __all__ = [
@@ -67,8 +68,10 @@ __all__ = [
     "Task",
     "UserError",
     "build_optimizer",
+    "chunk_rows",
     "dot",
     "fix_dropout",
+    "flat_row_gradients",
     "gradient",
     "hessian_product",
     "influence",
@@ -87,4 +90,5 @@ __all__ = [
     "train",
     "train_step",
     "twin",
+    "unflattened",
 ]
