@@ -66,11 +66,15 @@ def spellings(task: Task, rows: np.ndarray) -> list[str]:
     return _words(rows)
 
 
-def generic_blocks(task: Task) -> Iterator[np.ndarray]:
-    """The token rows of the generic corpus in order, at most ``BLOCK_ROWS`` at a time."""
-    size = len(task.generic)
-    for start in range(0, size, BLOCK_ROWS):
-        yield task.generic.tokens(np.arange(start, min(start + BLOCK_ROWS, size)))
+def all_positions(task: Task) -> np.ndarray:
+    """Those of the generic corpus, in order."""
+    return np.arange(len(task.generic))
+
+
+def blocks_of(task: Task, positions: np.ndarray) -> Iterator[np.ndarray]:
+    """The token rows at generic ``positions``, in order, at most ``BLOCK_ROWS`` at a time."""
+    for start in range(0, len(positions), BLOCK_ROWS):
+        yield task.generic.tokens(positions[start : start + BLOCK_ROWS])
 
 
 def generic_sample(task: Task, purpose: str, count: int) -> np.ndarray:

@@ -23,10 +23,11 @@ from baselines.row_text import (
     NgramFeatures,
     NgramSettings,
     WordFeatures,
-    generic_blocks,
+    all_positions,
+    blocks_of,
     generic_sample,
 )
-from benchmark.api import LogUniform, Task
+from benchmark.api import LogUniform, Task, scan
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -70,10 +71,16 @@ class ClassifierFilter(StaticSelection):
             self._counts.append(WordFeatures(task, longest, ngrams.buckets))
 
     def choose(self) -> np.ndarray:
-        classifier = self._fit()
-        scores = np.concatenate(
-            [self._score(classifier, rows) for rows in generic_blocks(self.task)]
-        )
+        classifier, task = self._fit(), self.task
+
+        def of_part(positions: np.ndarray) -> np.ndarray:
+            rows = blocks_of(task, positions)
+            return np.concatenate([self._score(classifier, block) for block in rows])
+
+        settings = self.hyperparameters.model_dump(mode="json", exclude={"keep"})
+        depends_on = settings | {"seed": task.seed}
+        everything = all_positions(task)
+        scores = scan(task, self.name, depends_on, everything, of_part, rows_alone=True)
         return np.argsort(-scores, kind="stable")[: self.kept_count]
 
     def _fit(self) -> LogisticRegression:

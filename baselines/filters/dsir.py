@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from baselines.row_text import WORD, generic_blocks, texts
-from benchmark.api import Choice, LogUniform
+from baselines.row_text import WORD, all_positions, blocks_of, texts
+from benchmark.api import Choice, LogUniform, scan
 
 WORDS = re.compile(WORD)
 
@@ -64,15 +64,24 @@ class Dsir(StaticSelection):
 
     def log_weights(self) -> np.ndarray:
         """Log importance weight of every generic row: ``[len(generic)]``."""
+        task, everything = self.task, all_positions(self.task)
         buckets, smoothing = self.hyperparameters.buckets, self.hyperparameters.target_smoothing
-        target = smoothing + self._ngrams(self.task.target_sample().cpu().numpy()).counts(buckets)
-        generic = np.zeros(buckets)
-        for rows in generic_blocks(self.task):
-            generic += self._ngrams(rows).counts(buckets)
+        counted: dict[str, Any] = {"buckets": buckets}
+
+        def count(positions: np.ndarray) -> np.ndarray:
+            each = (self._ngrams(rows).counts(buckets) for rows in blocks_of(task, positions))
+            return np.asarray(np.sum(list(each), axis=0, keepdims=True))
+
+        target = smoothing + self._ngrams(task.target_sample().cpu().numpy()).counts(buckets)
+        generic = scan(task, "dsir counts", counted, everything, count, rows_alone=True).sum(0)
         ratio = log_ratio(target, generic, self.hyperparameters.floor)
-        return np.concatenate(
-            [self._ngrams(rows).sums(ratio) for rows in generic_blocks(self.task)]
-        )
+
+        def weigh(positions: np.ndarray) -> np.ndarray:
+            each = (self._ngrams(rows).sums(ratio) for rows in blocks_of(task, positions))
+            return np.concatenate(list(each))
+
+        weighed = counted | {"floor": self.hyperparameters.floor, "smoothing": smoothing}
+        return scan(task, "dsir weights", weighed, everything, weigh, rows_alone=True)
 
     def _ngrams(self, rows: np.ndarray) -> HashedNgrams:
         found = hashed_ngrams(texts(self.task, rows), self.hyperparameters.buckets)

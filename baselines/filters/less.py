@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ from benchmark.api import (
     chunk_rows,
     flat_row_gradients,
     influence,
+    scan,
     train_step,
     twin,
     unflattened,
@@ -96,14 +98,21 @@ class Less(StaticSelection):
 
     def scores(self, positions: np.ndarray) -> np.ndarray:
         """Scores ``[n]`` of the generic rows at ``positions`` ``[n]``; higher is better."""
-        total = np.zeros(len(positions))
-        for model, moments, rate in self._checkpoints():
-            toward = mean_unit_gradient(model, self.task.target_sample())
-            if self.hyperparameters.form == "cosine":
-                total += rate * self._cosines(model, moments, toward, positions)
-            else:
-                total += rate * self._products(model, toward / moments.root(), positions)
-        return total
+        settings = self.hyperparameters.model_dump(mode="json", exclude={"keep"})
+
+        def compute() -> np.ndarray:
+            total = np.zeros(len(positions))
+            for number, (model, moments, rate) in enumerate(self._checkpoints()):
+                toward = mean_unit_gradient(model, self.task.target_sample())
+                if self.hyperparameters.form == "cosine":
+                    of_part = partial(self._cosines, model, moments, toward)
+                else:
+                    of_part = partial(self._products, model, toward / moments.root())
+                at = settings | {"checkpoint": number}
+                total += rate * scan(self.task, "less checkpoint", at, positions, of_part)
+            return total
+
+        return self.task.once("less scores", settings, compute)
 
     def _checkpoints(self) -> Iterator[tuple[nn.Module, Moments, float]]:
         """A twin at points of its first steps of pretraining, its optimiser's moments there, and

@@ -21,10 +21,18 @@ import numpy as np
 import torch
 from pydantic import Field
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from baselines.mixtures.domains import Domains
-from baselines.row_text import NgramFeatures, NgramSettings, generic_blocks, generic_sample, texts
-from benchmark.api import Choice, Hyperparameters, Task, UserError
+from baselines.row_text import (
+    NgramFeatures,
+    NgramSettings,
+    all_positions,
+    blocks_of,
+    generic_sample,
+    texts,
+)
+from benchmark.api import Choice, Hyperparameters, Task, UserError, scan
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -93,12 +101,25 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
         UserError: fewer rows than clusters or components, a sentence-transformers model that
             cannot be loaded or pools otherwise, or one asked to read rows that are not text.
     """
-    with threadpool_limits(torch.get_num_threads()):
-        sample = generic_sample(task, "clusters", settings.sample_rows)
-        assign = _fit(task, settings, sample)
-        labels = np.concatenate([assign(rows) for rows in generic_blocks(task)])
-        target_labels = assign(task.target_sample().cpu().numpy())
-    return Clusters(labels, target_labels)
+    # What a method adds to these settings does not change its clusters.
+    names = set(ClusterSettings.model_fields)
+    depends_on = settings.model_dump(mode="json", include=names) | {"seed": task.seed}
+
+    def compute() -> dict[str, Tensor]:
+        with threadpool_limits(torch.get_num_threads()):
+            sample = generic_sample(task, "clusters", settings.sample_rows)
+            assign = _fit(task, settings, sample)
+
+            def of_part(positions: np.ndarray) -> np.ndarray:
+                return np.concatenate([assign(rows) for rows in blocks_of(task, positions)])
+
+            everything = all_positions(task)
+            labels = scan(task, "labels", depends_on, everything, of_part, rows_alone=True)
+            target_labels = assign(task.target_sample().cpu().numpy())
+        return {"rows": torch.from_numpy(labels), "target": torch.from_numpy(target_labels)}
+
+    found = task.once("clusters", depends_on, compute, rows_alone=True)
+    return Clusters(found["rows"].cpu().numpy(), found["target"].cpu().numpy())
 
 
 def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:

@@ -14,6 +14,7 @@ More: docs/methods/doremi.md
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from baselines.mixtures.proxy_mixture import (
     domain_means,
     with_mean_for_unmet,
 )
-from benchmark.api import Batch, LogUniform, Task, build_optimizer, token_counts, train
+from benchmark.api import Batch, LogUniform, Task, build_optimizer, token_counts, train, train_once
 
 Sampling = Literal["uniform", "natural"]
 
@@ -86,9 +87,12 @@ class Doremi(ProxyMixture):
 
     def train_reference(self) -> nn.Module:
         """A reference, trained on the natural mixture."""
-        reference, steps = self.new_model(), self.reference_steps
-        purpose = f"{self.name} reference"
-        train(self.task, reference, self.task.generic_batch, steps, purpose, rate=self.proxy_peak)
+        reference, purpose = self.new_model(), f"{self.name} reference"
+        steps, peak = self.reference_steps, self.proxy_peak
+        depends_on = {"scale": self.hyperparameters.proxy_scale, "steps": steps, "peak": peak}
+        batches = self.task.generic_batch
+        learn = partial(train, self.task, reference, batches, steps, purpose, rate=peak)
+        train_once(self.task, purpose, depends_on, reference, learn)
         return reference
 
     @property

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from baselines.mixtures.doremi import Doremi, Sampling
 from baselines.mixtures.proxy_mixture import ProxyHyperparameters, Share
-from benchmark.api import LogUniform, Task, train, twin
+from benchmark.api import LogUniform, Task, train, train_once, twin
 
 
 class DoremiTargetHyperparameters(ProxyHyperparameters):
@@ -74,13 +74,11 @@ class DoremiTarget(Doremi):
 
     def adapted(self, reference: nn.Module) -> nn.Module:
         """A twin of the reference, fine-tuned on the target sample."""
-        model = twin(reference)
-        train(
-            self.task,
-            model,
-            partial(self.task.target_batch, stream=self.name),
-            self.adaptation_steps,
-            f"{self.name} adaptation",
-            rate=self.hyperparameters.adaptation_rate_factor * self.task.peak_rate,
+        model, purpose = twin(reference), f"{self.name} adaptation"
+        batches = partial(self.task.target_batch, stream=self.name)
+        rate = self.hyperparameters.adaptation_rate_factor * self.task.peak_rate
+        fine_tune = partial(
+            train, self.task, model, batches, self.adaptation_steps, purpose, rate=rate
         )
+        train_once(self.task, purpose, self.settings, model, fine_tune)
         return model

@@ -77,6 +77,11 @@ class ProxyMixture(DomainMixture):
     def proxy_weights(self) -> Iterator[np.ndarray]:
         """Train the proxy; the domain weights ``[k]`` after each of its ``proxy_steps`` updates."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The method's settings as plain values."""
+        return dict(self.hyperparameters.model_dump(mode="json"))
+
     def new_model(self) -> nn.Module:
         """A proxy, or a reference, before training."""
         scale, task = self.hyperparameters.proxy_scale, self.task
@@ -97,7 +102,12 @@ class ProxyMixture(DomainMixture):
         return with_rows(cluster_domains(self.labels, settings.clusters.count))
 
     def find_weights(self) -> np.ndarray:
-        self.trajectory = np.stack(list(self.proxy_weights()))
+        # The domains come first, so that finding them is billed once, and not with the proxy too.
+        count = len(self.domains.names)
+        trajectory = self.task.once(
+            f"{self.name} weights", self.settings, lambda: np.stack(list(self.proxy_weights()))
+        )
+        self.trajectory = trajectory.reshape(self.proxy_steps, count)
         return np.asarray(self.trajectory.mean(0))
 
     def observe(self, step: int) -> dict[str, float]:

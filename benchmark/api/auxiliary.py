@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +19,12 @@ from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.models.batch import Batch
 from benchmark.models.build import build_transformer
+from benchmark.models.checkpoint import load_model_state, model_state
 from benchmark.models.losses import per_example_loss
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
 
 SCORING_ROWS = 512
+SCAN_ROWS = 2**16
 
 
 def twin(model: nn.Module) -> nn.Module:
@@ -111,6 +115,49 @@ def score(model: nn.Module, rows: Tensor) -> Tensor:
     losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
     model.train(training)
     return losses
+
+
+def train_once(
+    task: Task,
+    name: str,
+    depends_on: Mapping[str, Any],
+    model: nn.Module,
+    train_it: Callable[[], None],
+) -> None:
+    """Train ``model`` by ``train_it``, once: as of :meth:`benchmark.api.task.Task.once`."""
+
+    def compute() -> dict[str, Tensor]:
+        train_it()
+        return model_state(model)
+
+    load_model_state(model, task.once(name, depends_on, compute))
+
+
+def scan(
+    task: Task,
+    name: str,
+    depends_on: Mapping[str, Any],
+    positions: np.ndarray,
+    of_part: Callable[[np.ndarray], np.ndarray],
+    *,
+    rows_alone: bool = False,
+) -> np.ndarray:
+    """``of_part`` of each ``SCAN_ROWS`` of the generic ``positions`` ``[n]``, joined in order.
+
+    Each part is computed once (:meth:`benchmark.api.task.Task.once`), so that a scan that was
+    killed goes on where it was. ``depends_on`` tells scans of other positions apart.
+    """
+    starts = range(0, len(positions), SCAN_ROWS)
+    parts = [
+        task.once(
+            name,
+            {**depends_on, "start": start},
+            partial(of_part, positions[start : start + SCAN_ROWS]),
+            rows_alone=rows_alone,
+        )
+        for start in starts
+    ]
+    return np.concatenate(parts)
 
 
 def map_generic(task: Task, of_batch: Callable[[Batch], np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.kept import Kept
 from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task, text_decoder
 from benchmark.core.randomness import derived_key
@@ -31,6 +32,7 @@ from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.domain_counts import DomainCounter
+from benchmark.training.progress import Progress
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline
@@ -47,23 +49,6 @@ class DivergedError(Exception):
 
 class InterruptedRunError(Exception):
     """The run was asked to stop; its checkpoint is saved."""
-
-
-@dataclass
-class Progress:
-    """All that changes over a run besides model, optimiser, method and bill."""
-
-    stage: Stage = "trained"
-    step: int = 0
-    prepared: bool = False
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    best_step: int = 0
-    best_loss: float = math.inf
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
-    trained_weights: dict[str, Tensor] = field(default_factory=dict)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    results: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +79,7 @@ class Trainer:
         checkpoint: Path,
         hooks: Hooks,
         stage: SharedStage | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.spec, self.data, self.model = spec, data, model
         self.checkpoint, self.stage = checkpoint, stage
@@ -111,6 +97,7 @@ class Trainer:
             meter=self.meter,
             learning_rate=self._learning_rate,
             decode=text_decoder(spec.data.tokenizer),
+            kept=kept,
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
