@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK_ROWS = 4096
+WORD = r"\w+|[^\w\s]+"
 
 Size = Annotated[int, Field(ge=1, le=16)]
 
@@ -65,11 +66,15 @@ def spellings(task: Task, rows: np.ndarray) -> list[str]:
     return _words(rows)
 
 
-def generic_blocks(task: Task) -> Iterator[np.ndarray]:
-    """The token rows of the generic corpus in order, at most ``BLOCK_ROWS`` at a time."""
-    size = len(task.generic)
-    for start in range(0, size, BLOCK_ROWS):
-        yield task.generic.tokens(np.arange(start, min(start + BLOCK_ROWS, size)))
+def all_positions(task: Task) -> np.ndarray:
+    """Those of the generic corpus, in order."""
+    return np.arange(len(task.generic))
+
+
+def blocks_of(task: Task, positions: np.ndarray) -> Iterator[np.ndarray]:
+    """The token rows at generic ``positions``, in order, at most ``BLOCK_ROWS`` at a time."""
+    for start in range(0, len(positions), BLOCK_ROWS):
+        yield task.generic.tokens(positions[start : start + BLOCK_ROWS])
 
 
 def generic_sample(task: Task, purpose: str, count: int) -> np.ndarray:
@@ -106,6 +111,30 @@ class NgramFeatures:
     def __call__(self, rows: np.ndarray) -> csr_matrix:
         """Counts in rows ``[n, T]``."""
         return self._vectorizer.transform(spellings(self._task, rows))
+
+
+class WordFeatures:
+    """Counts of hashed n-grams of 1 to ``longest`` words of rows' text: sparse ``[n, buckets]``.
+
+    Words and runs of punctuation, upper and lower case apart, as they stand in the text.
+    """
+
+    def __init__(self, task: Task, longest: int, buckets: int) -> None:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        self._task = task
+        self._vectorizer = HashingVectorizer(
+            ngram_range=(1, longest),
+            n_features=buckets,
+            token_pattern=WORD,
+            lowercase=False,
+            norm=None,
+            alternate_sign=False,
+        )
+
+    def __call__(self, rows: np.ndarray) -> csr_matrix:
+        """Counts in rows ``[n, T]``."""
+        return self._vectorizer.transform(texts(self._task, rows))
 
 
 def _bytes(rows: np.ndarray) -> list[bytes]:

@@ -6,9 +6,9 @@ replacement by those weights.
 Source: arXiv 2302.03169 and public code (p-lambda/dsir): unigrams and bigrams of lower-case words,
 hashed by SHA-256; log w(x) = sum over buckets of count * [log(p_target + 1e-8) -
 log(p_generic + 1e-8)]; the top k of log w + Gumbel(0, 1).
-Defaults: 10,000 buckets, floor 1e-8 (public code); keep 10%, as the classifier filter.
-Charged for: one addition an n-gram and pass over the corpus (two passes: count, weigh) and over
-the target sample; hashing is not floating-point work and shows in the seconds.
+Defaults: 10,000 buckets, floor 1e-8, no smoothing of the target's counts (public code); keep 10%,
+as the classifier filter.
+Charged for: one addition an n-gram and pass over the corpus (two: count, weigh) and the target.
 More: docs/methods/dsir.md
 """
 
@@ -20,16 +20,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from baselines.row_text import generic_blocks, texts
-from benchmark.api import LogUniform
+from baselines.row_text import WORD, all_positions, blocks_of, texts
+from benchmark.api import Choice, LogUniform, scan
 
-WORDS = re.compile(r"\w+|[^\w\s]+")
+WORDS = re.compile(WORD)
 
 
 class DsirHyperparameters(StaticHyperparameters):
@@ -40,6 +40,13 @@ class DsirHyperparameters(StaticHyperparameters):
 
     floor: Annotated[float, Field(gt=0, lt=1), LogUniform(1e-8, 1e-3)] = 1e-8
     """Added to each bucket's probability."""
+
+    later = ("target_smoothing",)
+
+    target_smoothing: Annotated[
+        float, Field(ge=0, allow_inf_nan=False), Choice((0.0, 0.01, 0.1, 1.0))
+    ] = 0.0
+    """Added to each bucket's count in the target sample (Laplace)."""
 
 
 class Dsir(StaticSelection):
@@ -57,15 +64,24 @@ class Dsir(StaticSelection):
 
     def log_weights(self) -> np.ndarray:
         """Log importance weight of every generic row: ``[len(generic)]``."""
-        buckets = self.hyperparameters.buckets
-        target = self._ngrams(self.task.target_sample().cpu().numpy()).counts(buckets)
-        generic = np.zeros(buckets)
-        for rows in generic_blocks(self.task):
-            generic += self._ngrams(rows).counts(buckets)
+        task, everything = self.task, all_positions(self.task)
+        buckets, smoothing = self.hyperparameters.buckets, self.hyperparameters.target_smoothing
+        counted: dict[str, Any] = {"buckets": buckets}
+
+        def count(positions: np.ndarray) -> np.ndarray:
+            each = (self._ngrams(rows).counts(buckets) for rows in blocks_of(task, positions))
+            return np.asarray(np.sum(list(each), axis=0, keepdims=True))
+
+        target = smoothing + self._ngrams(task.target_sample().cpu().numpy()).counts(buckets)
+        generic = scan(task, "dsir counts", counted, everything, count, rows_alone=True).sum(0)
         ratio = log_ratio(target, generic, self.hyperparameters.floor)
-        return np.concatenate(
-            [self._ngrams(rows).sums(ratio) for rows in generic_blocks(self.task)]
-        )
+
+        def weigh(positions: np.ndarray) -> np.ndarray:
+            each = (self._ngrams(rows).sums(ratio) for rows in blocks_of(task, positions))
+            return np.concatenate(list(each))
+
+        weighed = counted | {"floor": self.hyperparameters.floor, "smoothing": smoothing}
+        return scan(task, "dsir weights", weighed, everything, weigh, rows_alone=True)
 
     def _ngrams(self, rows: np.ndarray) -> HashedNgrams:
         found = hashed_ngrams(texts(self.task, rows), self.hyperparameters.buckets)

@@ -21,16 +21,25 @@ import numpy as np
 import torch
 from pydantic import Field
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from baselines.mixtures.domains import Domains
-from baselines.row_text import NgramFeatures, NgramSettings, generic_blocks, generic_sample, texts
-from benchmark.api import Choice, Hyperparameters, Task, UserError
+from baselines.row_text import (
+    NgramFeatures,
+    NgramSettings,
+    all_positions,
+    blocks_of,
+    generic_sample,
+    texts,
+)
+from benchmark.api import Choice, Hyperparameters, Task, UserError, scan
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 LSI = "lsi"
 KMEANS_BATCH = 1024
+FEWEST_FITTED, FITTED_A_CLUSTER = 20_000, 256
 POWER_ITERATIONS, OVERSAMPLES = 2, 10
 ENCODED_ROWS = 128
 
@@ -56,8 +65,15 @@ class ClusterSettings(Hyperparameters):
     ngrams: NgramSettings = NgramSettings()
     """What the ``lsi`` embedding counts."""
 
-    fitted_rows: Annotated[int, Field(ge=2)] = 20_000
-    """Generic rows, at most, that embedding and k-means are fitted on."""
+    fitted_rows: Annotated[int | None, Field(ge=2)] = None
+    """Generic rows, at most, that embedding and k-means are fitted on; None: 256 a cluster, and at
+    least 20,000.
+    """
+
+    @property
+    def sample_rows(self) -> int:
+        """Generic rows, at most, to fit on."""
+        return self.fitted_rows or max(FEWEST_FITTED, FITTED_A_CLUSTER * self.count)
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,25 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
         UserError: fewer rows than clusters or components, a sentence-transformers model that
             cannot be loaded or pools otherwise, or one asked to read rows that are not text.
     """
-    with threadpool_limits(torch.get_num_threads()):
-        sample = generic_sample(task, "clusters", settings.fitted_rows)
-        assign = _fit(task, settings, sample)
-        labels = np.concatenate([assign(rows) for rows in generic_blocks(task)])
-        target_labels = assign(task.target_sample().cpu().numpy())
-    return Clusters(labels, target_labels)
+    # What a method adds to these settings does not change its clusters.
+    names = set(ClusterSettings.model_fields)
+    depends_on = settings.model_dump(mode="json", include=names) | {"seed": task.seed}
+
+    def compute() -> dict[str, Tensor]:
+        with threadpool_limits(torch.get_num_threads()):
+            sample = generic_sample(task, "clusters", settings.sample_rows)
+            assign = _fit(task, settings, sample)
+
+            def of_part(positions: np.ndarray) -> np.ndarray:
+                return np.concatenate([assign(rows) for rows in blocks_of(task, positions)])
+
+            everything = all_positions(task)
+            labels = scan(task, "labels", depends_on, everything, of_part, rows_alone=True)
+            target_labels = assign(task.target_sample().cpu().numpy())
+        return {"rows": torch.from_numpy(labels), "target": torch.from_numpy(target_labels)}
+
+    found = task.once("clusters", depends_on, compute, rows_alone=True)
+    return Clusters(found["rows"].cpu().numpy(), found["target"].cpu().numpy())
 
 
 def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:

@@ -1,13 +1,12 @@
 """DoReMi: a domain mixture found by distributionally robust training of a proxy.
 
-What: a reference model is trained on the natural mixture; a proxy is then trained on the domains
-weighted by how much worse than the reference it still is on each; the weights' mean over the
-proxy's updates is the mixture that the main model trains on. It knows no target: see
-`baselines.mixtures.doremi_target` for the form that does.
-Source: arXiv 2305.10429, algorithm 1, as its public code has it: lambda_d = mean over the domain's
-tokens of max(l_proxy - l_ref, 0); a = softmax(log a + eta lambda); a = (1 - c) a + c / k.
-Defaults: eta 0.1 (paper: 1); c 1e-3, as in the published script. Reference and proxy are twins of
-the main model and take a fifth of the run's steps each (ours).
+What: a small reference model is trained on the natural mixture; a proxy is then trained on the
+domains weighted by how much worse than the reference it still is on each; the weights' mean over
+its updates is the mixture that the main model trains on. It knows no target (`doremi_target` does).
+Source: arXiv 2305.10429 and public code: a starts uniform, batches are uniform over domains;
+lambda_d = mean over its tokens of max(l_proxy - l_ref, 0); a = softmax(log a + eta lambda);
+a = (1 - c) a + c / k; tokens weigh a_d / p_d with p the sampling weights.
+Defaults: eta 1, c 1e-3 (public script); models a third as deep and wide as the main model.
 Charged for: per reference step a training step; per proxy step one and a forward pass.
 More: docs/methods/doremi.md
 """
@@ -15,7 +14,8 @@ More: docs/methods/doremi.md
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,16 +30,29 @@ from baselines.mixtures.proxy_mixture import (
     domain_means,
     with_mean_for_unmet,
 )
-from benchmark.api import LogUniform, Task, build_optimizer, fix_dropout, token_counts, train, twin
+from benchmark.api import Batch, LogUniform, Task, build_optimizer, token_counts, train, train_once
+
+Sampling = Literal["uniform", "natural"]
 
 
 class DoremiHyperparameters(ProxyHyperparameters):
     """Settings of DoReMi."""
 
-    reference_share: Share = 0.2
+    proxy_scale: Annotated[float, Field(gt=0, le=4)] = 1 / 3
+    """Layers, width and hidden units of proxy and reference, in units of the main model's; 1: a
+    copy of it, with its initial weights.
+    """
+
+    proxy_share: Share = 1.0
+    """Steps of the proxy, as a share of the run's."""
+
+    reference_share: Share = 1.0
     """Steps of the reference model, as a share of the run's."""
 
-    weight_rate: Annotated[float, Field(gt=0, le=10), LogUniform(0.03, 3.0)] = 0.1
+    sampling: Sampling = "uniform"
+    """Shares of the domains that the weights start at and that the proxy's rows are drawn by."""
+
+    weight_rate: Annotated[float, Field(gt=0, le=10), LogUniform(0.03, 3.0)] = 1.0
     """Step size eta of the domain weights, per nat of excess loss."""
 
     smoothing: Annotated[float, Field(gt=0, lt=1)] = 1e-3
@@ -52,50 +65,67 @@ class Doremi(ProxyMixture):
     name = "doremi"
     summary = "domain mixture: robust proxy against a reference on the natural mixture; no target"
     style = ("#009E73", "o", "--")
-    Hyperparameters = DoremiHyperparameters
+    Hyperparameters: ClassVar[type[ProxyHyperparameters]] = DoremiHyperparameters
     keeps_last: ClassVar[bool] = True
     """Whether a domain that the batch has no row of keeps its last excess, or takes the mean."""
 
-    def __init__(self, task: Task, hyperparameters: DoremiHyperparameters) -> None:
+    def __init__(self, task: Task, hyperparameters: Any) -> None:
         super().__init__(task, hyperparameters)
         self.reference_steps = self.steps_of(hyperparameters.reference_share)
 
     def models(self) -> tuple[nn.Module, nn.Module]:
         """The model that excess loss is measured against, and the proxy before training."""
-        return self.train_reference(), twin(self.task.model)
+        return self.train_reference(), self.new_model()
+
+    def step_sizes(self) -> tuple[float, float]:
+        """Step size eta of the weights, and the share c of them made uniform, at each update."""
+        return self.hyperparameters.weight_rate, self.hyperparameters.smoothing
 
     def excess(self, proxy: Tensor, against: Tensor) -> Tensor:
         """Excess of token losses ``[n, T]``, in nats."""
         return (proxy - against).clamp(min=0)
 
     def train_reference(self) -> nn.Module:
-        """A twin of the main model, trained on the natural mixture."""
-        reference, steps = twin(self.task.model), self.reference_steps
-        purpose = f"{self.name} reference"
-        train(self.task, reference, self.task.generic_batch, steps, purpose, rate=self.proxy_peak)
+        """A reference, trained on the natural mixture."""
+        reference, purpose = self.new_model(), f"{self.name} reference"
+        steps, peak = self.reference_steps, self.proxy_peak
+        depends_on = {"scale": self.hyperparameters.proxy_scale, "steps": steps, "peak": peak}
+        batches = self.task.generic_batch
+        learn = partial(train, self.task, reference, batches, steps, purpose, rate=peak)
+        train_once(self.task, purpose, depends_on, reference, learn)
         return reference
 
+    @property
+    def sampled(self) -> np.ndarray:
+        """Shares ``[k]`` of the domains that the weights start at and rows are drawn by."""
+        shares = self.domains.shares
+        uniform = self.hyperparameters.sampling == "uniform"
+        return np.full(len(shares), 1 / len(shares)) if uniform else shares
+
+    def proxy_batch(self, step: int) -> Batch:
+        """Generic rows for the proxy; natural ones are those that follow on the reference's."""
+        if self.hyperparameters.sampling == "uniform":
+            return self.domain_batch(step, self.sampled)
+        return self.task.generic_batch(self.reference_steps + step)
+
     def proxy_weights(self) -> Iterator[np.ndarray]:
-        settings, shares = self.hyperparameters, self.domains.shares
+        rate, smoothing = self.step_sizes()
         against, proxy = self.models()
-        against.eval()
         optimizer = build_optimizer(list(proxy.parameters()))
-        log_weights, excess = np.log(shares), np.full(len(shares), np.nan)
+        sampled = self.sampled
+        log_weights, excess = np.log(sampled), np.full(len(sampled), np.nan)
         for step in range(self.proxy_steps):
-            fix_dropout(self.task, f"{self.name} proxy {step}")
-            batch = self.task.generic_batch(self.reference_steps + step)
+            batch = self.proxy_batch(step)
             self.task.meter.count_examples(len(batch))
             labels, tokens = self.domains.labels[batch.positions], token_counts(batch.rows)
             losses = proxy(batch.rows)
             with torch.no_grad():
                 row_excess = self.excess(losses, against(batch.rows)).sum(1) / tokens.clamp(min=1)
-            last = excess if self.keeps_last else np.full(len(shares), np.nan)
+            last = excess if self.keeps_last else np.full(len(sampled), np.nan)
             excess = domain_means(row_excess, tokens, labels, last)
-            log_weights = doremi_update(
-                log_weights, with_mean_for_unmet(excess), settings.weight_rate, settings.smoothing
-            )
+            log_weights = doremi_update(log_weights, with_mean_for_unmet(excess), rate, smoothing)
             weights = np.exp(log_weights)
-            row_weights = torch.from_numpy((weights / shares)[labels]).to(losses)
+            row_weights = torch.from_numpy((weights / sampled)[labels]).to(losses)
             loss = row_weights @ losses.sum(1) / (row_weights @ tokens.to(losses))
             descend(optimizer, loss, self.proxy_rate_at(step))
             yield weights

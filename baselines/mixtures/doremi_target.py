@@ -5,9 +5,8 @@ a proxy that starts from the same reference is then trained on the domains weigh
 fine-tuned model still knows better than it; the mean of the weights is the mixture.
 Source: ours, after arXiv 2305.10429 (`doremi`), whose loop, update and output it keeps, with
 lambda_d = mean over the domain's tokens of (l_proxy - l_adapted), not clipped.
-Defaults: those of doremi, but eta 3, measured: the excess is small and has both signs.
-Fine-tuning takes a tenth of the run's steps at half the main model's peak rate, as in
-`baselines.online.cds`.
+Defaults: eta sums to 360 over the proxy's updates (measured), from natural shares; models of the
+main model's size. Fine-tuning takes a tenth of the run's steps at half the peak rate, as in `cds`.
 Charged for: what doremi is charged for, and a training step for each step of fine-tuning.
 More: docs/methods/doremi_target.md
 """
@@ -20,16 +19,27 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.mixtures.doremi import Doremi, DoremiHyperparameters
-from baselines.mixtures.proxy_mixture import Share
-from benchmark.api import LogUniform, Task, train, twin
+from baselines.mixtures.doremi import Doremi, Sampling
+from baselines.mixtures.proxy_mixture import ProxyHyperparameters, Share
+from benchmark.api import LogUniform, Task, train, train_once, twin
 
 
-class DoremiTargetHyperparameters(DoremiHyperparameters):
+class DoremiTargetHyperparameters(ProxyHyperparameters):
     """Settings of DoReMi against a target."""
 
-    weight_rate: Annotated[float, Field(gt=0, le=10), LogUniform(0.3, 10.0)] = 3.0
-    """Step size eta of the domain weights, per nat of excess loss."""
+    reference_share: Share = 0.2
+    """Steps of the reference model, as a share of the run's."""
+
+    sampling: Sampling = "natural"
+    """Shares of the domains that the weights start at and that the proxy's rows are drawn by."""
+
+    movement: Annotated[float, Field(gt=0, allow_inf_nan=False), LogUniform(36.0, 1200.0)] = 360.0
+    """Sum of the step sizes of the domain weights over the proxy's training, per nat of excess
+    loss: how far the weights may go, whatever the number of steps.
+    """
+
+    smoothing: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the starting weights that the pull to uniform has replaced by the end."""
 
     adaptation_share: Share = 0.1
     """Steps of fine-tuning on the target sample, as a share of the run's."""
@@ -55,18 +65,20 @@ class DoremiTarget(Doremi):
         reference = self.train_reference()
         return self.adapted(reference), reference
 
+    def step_sizes(self) -> tuple[float, float]:
+        settings, steps = self.hyperparameters, self.proxy_steps
+        return settings.movement / steps, 1 - (1 - settings.smoothing) ** (1 / steps)
+
     def excess(self, proxy: Tensor, against: Tensor) -> Tensor:
         return proxy - against
 
     def adapted(self, reference: nn.Module) -> nn.Module:
         """A twin of the reference, fine-tuned on the target sample."""
-        model = twin(reference)
-        train(
-            self.task,
-            model,
-            partial(self.task.target_batch, stream=self.name),
-            self.adaptation_steps,
-            f"{self.name} adaptation",
-            rate=self.hyperparameters.adaptation_rate_factor * self.task.peak_rate,
+        model, purpose = twin(reference), f"{self.name} adaptation"
+        batches = partial(self.task.target_batch, stream=self.name)
+        rate = self.hyperparameters.adaptation_rate_factor * self.task.peak_rate
+        fine_tune = partial(
+            train, self.task, model, batches, self.adaptation_steps, purpose, rate=rate
         )
+        train_once(self.task, purpose, self.settings, model, fine_tune)
         return model

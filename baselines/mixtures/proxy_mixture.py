@@ -1,8 +1,8 @@
 """Domain mixtures found with a proxy: what DoReMi and DoGE have in common.
 
 A second model, the proxy, is trained on the domains while their weights are adapted; the weights'
-mean over the proxy's updates is the mixture that the main model trains on. The proxy has the main
-model's size; in the sources it is smaller.
+mean over the proxy's updates is the mixture that the main model trains on. Proxies and
+references have no dropout, and any size (`resized`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.mixtures.clusters import ClusterSettings, cluster, cluster_domains
 from baselines.mixtures.domains import DomainMixture, Domains, provenance
-from benchmark.api import PROXY_WEIGHT, Hyperparameters, LogUniform, Task, UserError, rate_at
+from benchmark.api import (
+    PROXY_WEIGHT,
+    Batch,
+    Hyperparameters,
+    LogUniform,
+    Task,
+    UserError,
+    rate_at,
+    resized,
+    twin,
+)
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -36,6 +46,11 @@ class ProxyHyperparameters(Hyperparameters):
 
     proxy_rate_factor: Annotated[float, Field(gt=0, le=1000), LogUniform(0.15, 15.0)] = 1.0
     """Peak learning rate of proxy and reference, in units of the main model's."""
+
+    proxy_scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Layers, width and hidden units of proxy and reference, in units of the main model's; 1: a
+    copy of it, with its initial weights.
+    """
 
 
 class ProxyMixture(DomainMixture):
@@ -62,6 +77,22 @@ class ProxyMixture(DomainMixture):
     def proxy_weights(self) -> Iterator[np.ndarray]:
         """Train the proxy; the domain weights ``[k]`` after each of its ``proxy_steps`` updates."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The method's settings as plain values."""
+        return dict(self.hyperparameters.model_dump(mode="json"))
+
+    def new_model(self) -> nn.Module:
+        """A proxy, or a reference, before training."""
+        scale, task = self.hyperparameters.proxy_scale, self.task
+        made = twin(task.model) if scale == 1 else resized(task, scale, f"{self.name} proxy")
+        return made.eval()
+
+    def domain_batch(self, step: int, shares: np.ndarray) -> Batch:
+        """Generic rows for the proxy, their domains drawn by ``shares`` ``[k]``."""
+        rng = self.task.rng(step, f"{self.name} proxy")
+        return self.task.generic_rows(self.domains.draw(shares, self.task.batch_size, rng))
+
     def group(self) -> Domains:
         settings = self.hyperparameters
         if settings.domains == "provenance":
@@ -71,7 +102,12 @@ class ProxyMixture(DomainMixture):
         return with_rows(cluster_domains(self.labels, settings.clusters.count))
 
     def find_weights(self) -> np.ndarray:
-        self.trajectory = np.stack(list(self.proxy_weights()))
+        # The domains come first, so that finding them is billed once, and not with the proxy too.
+        count = len(self.domains.names)
+        trajectory = self.task.once(
+            f"{self.name} weights", self.settings, lambda: np.stack(list(self.proxy_weights()))
+        )
+        self.trajectory = trajectory.reshape(self.proxy_steps, count)
         return np.asarray(self.trajectory.mean(0))
 
     def observe(self, step: int) -> dict[str, float]:

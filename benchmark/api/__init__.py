@@ -8,8 +8,11 @@ from benchmark.api.auxiliary import (
     fix_dropout,
     map_generic,
     rate_at,
+    resized,
+    scan,
     score,
     train,
+    train_once,
     train_step,
     twin,
 )
@@ -17,6 +20,7 @@ from benchmark.api.baseline import (
     PRETRAINING,
     Baseline,
     Choice,
+    Downsampling,
     DownsamplingHyperparameters,
     Hyperparameters,
     LogUniform,
@@ -41,6 +45,7 @@ from benchmark.models.influence import (
 from benchmark.models.losses import per_example_loss, shifted, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer
 from benchmark.models.row_gradients import RowGradients, parameters_in, recordable
+from benchmark.models.whole_gradients import chunk_rows, flat_row_gradients, unflattened
 from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
 
 __all__ = [
@@ -56,6 +61,7 @@ __all__ = [
     "Choice",
     "CostMeter",
     "Direction",
+    "Downsampling",
     "DownsamplingHyperparameters",
     "EpochOrder",
     "Frozen",
@@ -67,8 +73,10 @@ __all__ = [
     "Task",
     "UserError",
     "build_optimizer",
+    "chunk_rows",
     "dot",
     "fix_dropout",
+    "flat_row_gradients",
     "gradient",
     "hessian_product",
     "influence",
@@ -78,6 +86,8 @@ __all__ = [
     "per_example_loss",
     "rate_at",
     "recordable",
+    "resized",
+    "scan",
     "score",
     "shifted",
     "step_along",
@@ -85,6 +95,8 @@ __all__ = [
     "token_counts",
     "token_share",
     "train",
+    "train_once",
     "train_step",
     "twin",
+    "unflattened",
 ]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +17,40 @@ from torch import Tensor, nn
 
 from benchmark.api.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.api.task import Task
+from benchmark.core.errors import UserError
 from benchmark.models.batch import Batch
+from benchmark.models.build import build_transformer
+from benchmark.models.checkpoint import load_model_state, model_state
 from benchmark.models.losses import per_example_loss
 from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
 
 SCORING_ROWS = 512
+SCAN_ROWS = 2**16
 
 
 def twin(model: nn.Module) -> nn.Module:
     """An independent copy of a model with the weights that it has now."""
     return copy.deepcopy(model)
+
+
+def resized(task: Task, scale: float, purpose: str) -> nn.Module:
+    """A model for the task's rows that is ``scale`` times as deep and as wide as the main model.
+
+    Our transformer, whatever the main model is, with fresh weights that depend on the run's seed
+    and ``purpose`` only, and without dropout.
+
+    Raises:
+        UserError: the main model does not tell its size.
+    """
+    size = getattr(task.model, "size", None)
+    if size is None:
+        raise UserError(
+            f"{purpose}: scale {scale:g} needs a main model that tells its size, and "
+            f"{type(task.model).__name__} does not: give 1, which takes a copy of it"
+        )
+    seed = task.derived_seed(purpose)
+    made = build_transformer(size.scaled(scale), task.vocabulary_size, task.width, seed)
+    return made.to(task.device)
 
 
 def train(
@@ -92,6 +118,49 @@ def score(model: nn.Module, rows: Tensor) -> Tensor:
         losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
     model.train(training)
     return losses
+
+
+def train_once(
+    task: Task,
+    name: str,
+    depends_on: Mapping[str, Any],
+    model: nn.Module,
+    train_it: Callable[[], None],
+) -> None:
+    """Train ``model`` by ``train_it``, once: as of :meth:`benchmark.api.task.Task.once`."""
+
+    def compute() -> dict[str, Tensor]:
+        train_it()
+        return model_state(model)
+
+    load_model_state(model, task.once(name, depends_on, compute))
+
+
+def scan(
+    task: Task,
+    name: str,
+    depends_on: Mapping[str, Any],
+    positions: np.ndarray,
+    of_part: Callable[[np.ndarray], np.ndarray],
+    *,
+    rows_alone: bool = False,
+) -> np.ndarray:
+    """``of_part`` of each ``SCAN_ROWS`` of the generic ``positions`` ``[n]``, joined in order.
+
+    Each part is computed once (:meth:`benchmark.api.task.Task.once`), so that a scan that was
+    killed goes on where it was. ``depends_on`` tells scans of other positions apart.
+    """
+    starts = range(0, len(positions), SCAN_ROWS)
+    parts = [
+        task.once(
+            name,
+            {**depends_on, "start": start},
+            partial(of_part, positions[start : start + SCAN_ROWS]),
+            rows_alone=rows_alone,
+        )
+        for start in starts
+    ]
+    return np.concatenate(parts)
 
 
 def map_generic(task: Task, of_batch: Callable[[Batch], np.ndarray]) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
@@ -49,6 +49,13 @@ _UNKNOWN_TO_TORCH = {
 }
 
 
+Result = TypeVar("Result")
+
+
+def _counting() -> FlopCounterMode:
+    return FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+
+
 class CostMeter:
     """Adds up what a run uses.
 
@@ -64,7 +71,8 @@ class CostMeter:
         self.examples = 0
         self.target_passes = 0.0
         self._known: dict[str, float] = {}
-        self._open = False
+        self._part = ""
+        self._counter: FlopCounterMode | None = None
 
     @contextmanager
     def charge(self, part: str, kind: str | None = None) -> Iterator[None]:
@@ -72,23 +80,57 @@ class CostMeter:
 
         With ``kind`` None it is counted every time. Inside another charge it is part of that.
         """
-        if self._open:
+        if self._part:
             yield
             return
         known = f"{part}/{kind}"
         start = time.perf_counter()
-        self._open = True
+        self._part = part
         try:
             if kind is not None and known in self._known:
                 yield
             else:
-                with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
+                with _counting() as self._counter:
                     yield
-                (self._known[known],) = sum_numbers(float(counter.get_total_flops()))
+                (self._known[known],) = sum_numbers(float(self._counter.get_total_flops()))
         finally:
-            self._open = False
+            self._part, self._counter = "", None
         self.parts[part] += self._known[known]
         self.seconds += time.perf_counter() - start
+
+    def note(self, compute: Callable[[], Result]) -> tuple[Result, dict[str, Any]]:
+        """The result of ``compute``, and what it adds to the bill, for :meth:`repeat`."""
+        start, before, passes = time.perf_counter(), dict(self.parts), self.target_passes
+        examples, counted = self.examples, self._counted()
+        if self._counter is None:
+            with _counting() as counter:
+                result = compute()
+            flops = float(counter.get_total_flops())
+        else:
+            result = compute()
+            flops = self._counted() - counted
+        return result, {
+            "counted": sum_numbers(flops)[0],
+            "stated": {part: now - before.get(part, 0.0) for part, now in self.parts.items()},
+            "seconds": time.perf_counter() - start,
+            "examples": self.examples - examples,
+            "target_passes": [passes, self.target_passes],
+        }
+
+    def repeat(self, used: Mapping[str, Any]) -> None:
+        """Charge again what :meth:`note` found, to the part that is being charged."""
+        self.parts[self._part or "preparation"] += used["counted"]
+        for part, flops in used["stated"].items():
+            self.parts[part] += flops
+        self.seconds += used["seconds"]
+        self.examples += used["examples"]
+        # To the bit, where a run repeats its own work after a kill.
+        before, after = used["target_passes"]
+        passes = self.target_passes
+        self.target_passes = after if passes == before else passes + (after - before)
+
+    def _counted(self) -> float:
+        return 0.0 if self._counter is None else float(self._counter.get_total_flops())
 
     def charge_flops(self, part: str, flops: float) -> None:
         """Charge work done outside torch by every process, by its known number of operations."""

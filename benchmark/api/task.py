@@ -6,17 +6,19 @@ and keeps no reference to where it came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.kept import Kept, Result
 from benchmark.api.parts import DATA, timed
 from benchmark.core.errors import UserError
-from benchmark.core.randomness import EpochOrder, derived_key, generator
+from benchmark.core.randomness import BlockOrder, EpochOrder, derived_key, generator
 from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
 from benchmark.models.batch import Batch, Rows
 from benchmark.models.optimisation import Update
@@ -43,6 +45,7 @@ class Task:
         meter: CostMeter,
         learning_rate: Callable[[int], float],
         decode: Callable[[np.ndarray], list[str]] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
@@ -57,13 +60,21 @@ class Task:
         self.decode = decode
         self.last_update: Update | None = None
         """Losses of the rows that the main model was last trained on, for ``observe``."""
+        self._kept = kept
         self._target = torch.from_numpy(target).to(self.device)
-        self._generic_order = EpochOrder(len(generic), seed, "generic")
+        self._generic_order = BlockOrder(
+            len(generic), big_batch_size, min(batch_size, big_batch_size), seed, "generic"
+        )
 
     @property
     def target_size(self) -> int:
         """Rows in the target's train sample."""
         return len(self._target)
+
+    @property
+    def width(self) -> int:
+        """Tokens in a row, padding included."""
+        return int(self._target.shape[1])
 
     @property
     def has_byte_rows(self) -> bool:
@@ -80,8 +91,14 @@ class Task:
         """The first ``size`` generic rows of this step, by default one batch.
 
         Each step owns ``big_batch_size`` places of an epoch-wise shuffled order, and every
-        method reads them from the front: what a small batch holds, a bigger one holds too.
+        method reads them from the front: what a small batch holds, a bigger one holds too. Who
+        reads one batch a step meets every row once before any twice, and so does who reads all
+        (`benchmark.core.randomness.BlockOrder`).
         """
+        return self.generic_rows(self.generic_places(step, size))
+
+    def generic_places(self, step: int, size: int | None = None) -> np.ndarray:
+        """The positions in the corpus of :meth:`generic_batch`'s rows, without reading them."""
         size = size or self.batch_size
         if size > self.big_batch_size:
             raise UserError(
@@ -89,13 +106,15 @@ class Task:
                 f"{size // self.batch_size} x batch {self.batch_size} = {size}: raise it to "
                 f"{size} or lower the method's downsampling"
             )
-        positions = self._generic_order.items(step * self.big_batch_size, size)
-        return self.generic_rows(positions)
+        return self._generic_order.items(step * self.big_batch_size, size)
 
     def big_batch(self, step: int, downsampling: int | None = None) -> Batch:
         """``downsampling`` generic batches of this step, by default all that the study offers."""
-        size = self.big_batch_size if downsampling is None else self.batch_size * downsampling
-        return self.generic_batch(step, size)
+        return self.generic_batch(step, self.big_batch_rows(downsampling))
+
+    def big_batch_rows(self, downsampling: int | None = None) -> int:
+        """How many rows that are."""
+        return self.big_batch_size if downsampling is None else self.batch_size * downsampling
 
     @timed(DATA)
     def generic_rows(self, positions: np.ndarray) -> Batch:
@@ -120,6 +139,28 @@ class Task:
         """The whole train sample ``[k, T]``; charged as one pass over it."""
         self.meter.count_target(1.0)
         return self._target.clone()
+
+    def once(
+        self,
+        name: str,
+        depends_on: Mapping[str, Any],
+        compute: Callable[[], Result],
+        *,
+        rows_alone: bool = False,
+    ) -> Result:
+        """What ``compute`` returns, an array or tensors by name, computed once.
+
+        After a kill, and in other runs that may share it, it is found done, and billed all the
+        same. Runs share it where rows, code, kind of machine, ``name`` and ``depends_on`` are the
+        same, and main model, budget and seed too, unless it depends on ``rows_alone``. Name in
+        ``depends_on`` every setting that it depends on, and the seed, if that and rows are all.
+        Call it in ``prepare``, or at a step that is the only one of its phase.
+        """
+        if self._kept is None:
+            return compute()
+        return self._kept.once(
+            name, depends_on, compute, rows_alone=rows_alone, meter=self.meter, device=self.device
+        )
 
     def rng(self, step: int, purpose: str) -> np.random.Generator:
         """Randomness that depends on seed, step and purpose only."""

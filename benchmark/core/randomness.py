@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +61,60 @@ class EpochOrder:
         for round_key in rounds:
             left, right = right, left ^ (mix(right ^ round_key) & mask)
         return (left << bits) | right
+
+
+class BlockOrder:
+    """An endless order of ``size`` items in blocks of ``block``, read whole or at their fronts.
+
+    Who reads whole blocks meets each item once in each epoch of ``size`` places. Who reads the
+    first ``front`` places of each block meets each item once before any twice, too: over a round
+    of ``block / front`` epochs, rounded up. In a round's first epoch the order is that of
+    :class:`EpochOrder`; after it, fronts hold the items that the round's fronts have not held yet,
+    and the other places the rest, in an order drawn for each epoch. Where ``front`` does not
+    divide ``size`` and ``block``, the last fronts of a round hold some of its items again.
+    """
+
+    def __init__(self, size: int, block: int, front: int, *key: int | str) -> None:
+        self.size, self.block, self.front, self.key = size, block, front, key
+        self._round = -(-block // front)
+        self._order = EpochOrder(size, *key)
+
+    def items(self, start: int, count: int) -> np.ndarray:
+        """Items at places ``start .. start + count - 1``: int64 ``[count]``."""
+        places = np.arange(start, start + count, dtype=np.int64)
+        epochs = places // self.size
+        parts = [self._in_epoch(places[epochs == epoch], int(epoch)) for epoch in np.unique(epochs)]
+        return np.concatenate(parts)
+
+    def _in_epoch(self, places: np.ndarray, epoch: int) -> np.ndarray:
+        first = epoch - epoch % self._round
+        if epoch == first:
+            return self._order.look_up(places)
+        start, fronts = epoch * self.size, self._fronts_below
+        in_front = places % self.block < self.front
+        ranks = fronts(places) - fronts(first * self.size)
+        held = fronts(start + self.size) - fronts(start)
+        if not in_front.all():
+            others = places[~in_front]
+            order = EpochOrder(int(self.size - held), *self.key, "others", epoch)
+            among = order.look_up(others - start - (fronts(others) - fronts(start)))
+            ranks[~in_front] = fronts(start + self.size) - fronts(first * self.size) + among
+        return self._order.look_up(self._ranked(ranks % self.size, first))
+
+    def _ranked(self, ranks: np.ndarray, epoch: int) -> np.ndarray:
+        """Places of an epoch in the order of its fronts and then its other places."""
+        start, fronts = epoch * self.size, self._fronts_below
+        held = fronts(start + self.size) - fronts(start)
+        front = fronts(start) + ranks
+        other = start - fronts(start) + ranks - held
+        others = self.block - self.front
+        in_fronts = front // self.front * self.block + front % self.front
+        elsewhere = other // others * self.block + self.front + other % others
+        return np.asarray(np.where(ranks < held, in_fronts, elsewhere))
+
+    def _fronts_below(self, place: Any) -> Any:
+        """How many places below ``place`` are at the front of a block."""
+        return place // self.block * self.front + np.minimum(place % self.block, self.front)
 
 
 def splitmix64(numbers: ArrayLike) -> NDArray[np.uint64]:

@@ -160,13 +160,14 @@ def _completed(row: ChosenValues, entry: MethodEntry, at: str) -> ChosenValues:
 def _require_agreement(row: ChosenValues, entry: MethodEntry, at: str) -> None:
     """Refuse to overrule what the study's entry says."""
     settings = method_of(entry).Hyperparameters
-    written = settings.model_validate(entry.hyperparameters).model_dump(mode="json")
+    written = settings.model_validate(entry.hyperparameters)
+    tuned = settings.model_validate(row.hyperparameters)
     for name in entry.hyperparameters:
-        if row.hyperparameters[name] != written[name]:
+        chosen, given = (getattr(values, name) for values in (tuned, written))
+        if chosen != given:
             raise UserError(
-                f"{at}chosen: {row.where}: hyperparameters.{name}: {row.hyperparameters[name]!r} "
-                f"contradicts the study, which gives {written[name]!r}: remove it there, or tune "
-                "again"
+                f"{at}chosen: {row.where}: hyperparameters.{name}: {chosen!r} contradicts the "
+                f"study, which gives {given!r}: remove it there, or tune again"
             )
 
 

@@ -11,8 +11,11 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
     """Softmax attention of each position to itself and those before: ``[n, H, T, d]`` each.
+
+    A share ``dropout`` of the softmax's values is set to 0 and the others are scaled up; a pass
+    that carries tangents has none.
 
     The fused kernels have no forward mode, and torch's decomposition of it recomputes the
     softmax, so a pass that carries tangents and needs no backward takes :class:`_TangentAttention`
@@ -21,7 +24,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if not torch.is_grad_enabled() and forward_ad.unpack_dual(q).tangent is not None:
         mixed: Tensor = _TangentAttention.apply(q, k, v)[0]  # type: ignore[no-untyped-call]
         return mixed
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
 
 
 class _TangentAttention(torch.autograd.Function):

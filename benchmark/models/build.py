@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmark.models.config import PRESETS, ModelConfig
+from benchmark.models.config import PRESETS, ModelConfig, TransformerConfig
 from benchmark.models.huggingface import build_huggingface
 from benchmark.models.transformer import Transformer
 
@@ -31,10 +31,16 @@ def build_model(
         UserError: a checkpoint that cannot be read or whose vocabulary does not fit the rows; a
             model that is not ours and fails its probe.
     """
-    generator = torch.Generator().manual_seed(seed)
     if config.huggingface is not None or config.huggingface_config is not None:
         return build_huggingface(config, vocabulary_size, length, tokenizer, seed, probes)
     size = config.transformer or PRESETS[str(config.preset)]
+    return build_transformer(size, vocabulary_size, length, seed)
+
+
+def build_transformer(
+    size: TransformerConfig, vocabulary_size: int, length: int, seed: int
+) -> Transformer:
+    """Our transformer with fresh weights, which depend on ``seed`` only."""
     model = Transformer(size, vocabulary_size, length)
-    model.initialise(generator)
+    model.initialise(torch.Generator().manual_seed(seed))
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +16,8 @@ from benchmark.core.errors import unknown
 from benchmark.core.frozen import Frozen
 
 Positive = Annotated[int, Field(gt=0)]
+SMALLEST_WIDTH = 4
+"""Sinusoidal positions take two rates, a sine and a cosine each."""
 
 
 class TransformerConfig(Frozen):
@@ -30,6 +33,8 @@ class TransformerConfig(Frozen):
     """Hidden units of each layer's two-layer network."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of activations that are set to 0 in training, at random."""
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of attention weights that are set to 0 in training, at random."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> TransformerConfig:
@@ -39,11 +44,35 @@ class TransformerConfig(Frozen):
             )
         return self
 
+    def scaled(self, scale: float) -> TransformerConfig:
+        """``scale`` times as many layers, dimensions and hidden units, as many heads, no dropout.
+
+        Rounded to what is valid, at least one layer and the smallest width.
+        """
+        unit = math.lcm(self.heads, 2)
+        fewest = math.ceil(SMALLEST_WIDTH / unit)
+        return TransformerConfig(
+            layers=max(1, round(scale * self.layers)),
+            width=unit * max(fewest, round(scale * self.width / unit)),
+            heads=self.heads,
+            hidden=max(1, round(scale * self.hidden)),
+        )
+
+    @model_serializer(mode="wrap")
+    def _without_no_attention_dropout(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Keys of runs of models without it do not depend on it."""
+        content: dict[str, Any] = dump(self)
+        if not self.attention_dropout:
+            content.pop("attention_dropout", None)
+        return content
+
 
 PRESETS = {
     "mini": TransformerConfig(layers=2, width=64, heads=4, hidden=256),
     "small": TransformerConfig(layers=4, width=128, heads=4, hidden=512),
-    "paper": TransformerConfig(layers=12, width=256, heads=8, hidden=1024, dropout=0.1),
+    "paper": TransformerConfig(
+        layers=12, width=256, heads=8, hidden=1024, dropout=0.1, attention_dropout=0.1
+    ),
 }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
-from benchmark.models.config import ModelConfig
+from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.models.drawn import drawn, refusing
 from benchmark.models.losses import cross_entropy
 from benchmark.models.probe import probe
@@ -41,6 +41,18 @@ class HuggingFaceModel(nn.Module):
         self.central_differences: tuple[str, ...] = ()
         self.without_hessian = False
         self._has_experts = model._can_set_experts_implementation()
+
+    @property
+    def size(self) -> TransformerConfig:
+        """The size of our transformer that comes closest."""
+        config = self.model.config
+        width = config.hidden_size
+        return TransformerConfig(
+            layers=config.num_hidden_layers,
+            width=width,
+            heads=config.num_attention_heads,
+            hidden=getattr(config, "intermediate_size", None) or 4 * width,
+        )
 
     def forward(self, rows: Tensor) -> Tensor:
         labels = (rows - self.id_offset).clamp(min=0)

@@ -28,6 +28,7 @@ class Block(nn.Module):
         super().__init__()
         width, hidden = config.width, config.hidden
         self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
         self.attention_norm = nn.LayerNorm(width, eps=1e-6)
         self.query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.attention_out = nn.Linear(width, width, bias=False)
@@ -43,7 +44,8 @@ class Block(nn.Module):
             for part in self.query_key_value(self.attention_norm(x)).chunk(3, dim=2)
         )
         # Padding is on the right, so causality alone keeps it away from every real token.
-        mixed = causal_attention(q, k, v).transpose(1, 2).reshape(n, length, width)
+        dropout = self.attention_dropout if self.training else 0.0
+        mixed = causal_attention(q, k, v, dropout).transpose(1, 2).reshape(n, length, width)
         x = x + self.dropout(self.attention_out(mixed))
         hidden = self.dropout(F.relu(self.mlp_in(self.mlp_norm(x))))
         out: Tensor = x + self.dropout(self.mlp_out(hidden))
@@ -64,6 +66,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig, vocabulary_size: int, length: int) -> None:
         super().__init__()
+        self.size = config
         self.embedding = nn.Embedding(vocabulary_size, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, eps=1e-6)

@@ -50,9 +50,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, reduction: str, **_: Any) -> T
     return losses
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, is_causal: bool, dropout_p: float = 0.0) -> Tensor:
     """Causal softmax attention, value and tangent by formula: ``[n, H, T, d]`` each."""
     assert is_causal
+    assert not dropout_p, "derivatives along directions are taken without dropout"
     parts = [forward_ad.unpack_dual(each) for each in (q, k, v)]
     if all(part.tangent is None for part in parts):
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -145,7 +145,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
     from benchmark.models.checkpoint import model_state, save_checkpoint, weights_hash
     from benchmark.models.influence import approximated
     from benchmark.models.parallel import LostProcessError, is_first, processes
-    from benchmark.training.beginnings import SharedStage
+    from benchmark.training.beginnings import SharedStage, kept_results
     from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
     from benchmark.training.start import initial_model, set_up_torch
 
@@ -168,6 +168,7 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         folder / "checkpoint.safetensors",
         hooks,
         SharedStage(spec, data.fingerprint, environment, job.cache),
+        kept_results(spec, data.fingerprint, environment, job.cache),
     )
     outcome: dict[str, Any]
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.api import PRETRAINING
+from benchmark.api.kept import Kept
 from benchmark.methods.registry import method_of
 from benchmark.models.checkpoint import save_checkpoint
 from benchmark.models.parallel import is_first, sum_numbers
@@ -35,9 +36,8 @@ class SharedStage:
 
     def __init__(self, run: RunSpec, rows: str, environment: Environment, cache: Path) -> None:
         self.steps = pretraining_steps(run)
-        alike = environment.model_dump(exclude={"commit", "dirty", "host"})
-        content = repr((run.protocol, run.seed, rows, code_digest(), sorted(alike.items())))
-        self._folder = cache / "stages" / hashlib.sha256(content.encode()).hexdigest()[:16]
+        content = run.protocol, run.seed, rows, made_by(environment)
+        self._folder = cache / "stages" / digest_of(content)
 
     def find(self) -> Path | None:
         """The longest published state that the run may go on from; all processes find the same."""
@@ -54,6 +54,32 @@ class SharedStage:
 
     def _file(self, step: int) -> Path:
         return self._folder / f"{step}.safetensors"
+
+
+def kept_results(run: RunSpec, rows: str, environment: Environment, cache: Path) -> Kept:
+    """Where the run finds and leaves what it may share with others; ``rows`` is their digest.
+
+    The code of a method from elsewhere is not in the digest of ours: its runs share nothing, and
+    find again what they have done before a kill.
+    """
+    own = method_of(run.method).__module__.startswith("baselines.")
+    alike = made_by(environment), "" if own else run.key
+    folder = cache / "kept"
+    return Kept(
+        rows=folder / digest_of((rows, *alike)),
+        run=folder / digest_of((run.protocol, run.seed, rows, *alike)),
+    )
+
+
+def made_by(environment: Environment) -> tuple[Any, ...]:
+    """The code and the kind of machine that make bits what they are."""
+    alike = environment.model_dump(exclude={"commit", "dirty", "host"})
+    return code_digest(), sorted(alike.items())
+
+
+def digest_of(content: tuple[Any, ...]) -> str:
+    """A name for what is the same where ``content`` is."""
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
 def pretraining_steps(run: RunSpec) -> int:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
+from benchmark.api.kept import Kept
 from benchmark.api.parts import MAIN_UPDATE, timed
 from benchmark.api.state import restore, state_of
 from benchmark.api.task import Task, text_decoder
@@ -79,6 +80,7 @@ class Trainer:
         checkpoint: Path,
         hooks: Hooks,
         stage: SharedStage | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.spec, self.data, self.model = spec, data, model
         self.checkpoint, self.stage = checkpoint, stage
@@ -96,6 +98,7 @@ class Trainer:
             meter=self.meter,
             learning_rate=self._learning_rate,
             decode=text_decoder(spec.data.tokenizer),
+            kept=kept,
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
@@ -117,18 +120,21 @@ class Trainer:
         self.drift_guard.check(self.model.parameters())
         if self.progress.stage == "trained":
             self._train()
-            self._close_stage(self.spec.training.steps, "last step")
+            if self.method.keeps_best:
+                self._close_at_best()
+            else:
+                self._close_stage(self.spec.training.steps, "last step")
             self._open_fine_tuning()
         self._fine_tune()
-        best = self.progress.best_step
-        load_model_state(self.model, self.progress.best_weights)
-        self._close_stage(best, "best step on valid, step 0 included")
+        self._close_at_best()
         return tuple(StageResult.model_validate(result) for result in self.progress.results)
 
     def _train(self) -> None:
         settings = self.spec.training
         if not self.progress.prepared:
             self.prepare()
+            if self.method.keeps_best:
+                self._keep_if_best(mean_token_loss(self.model, self.data.target_valid))
             self.save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
@@ -136,7 +142,9 @@ class Trainer:
                 self.stage.publish(self._state())
             figures = self.make_step(step, self._learning_rate(step))
             if self._due(settings.evaluate_every, settings.steps):
-                self._evaluate(figures)
+                loss = self._evaluate(figures)["valid_loss"]
+                if self.method.keeps_best:
+                    self._keep_if_best(loss)
                 self.save()
 
     def prepare(self) -> None:
@@ -213,6 +221,11 @@ class Trainer:
         self.hooks.on_metrics(progress.metrics)
         return line
 
+    def _close_at_best(self) -> None:
+        """Go back to the stage's best step on valid, and score that."""
+        load_model_state(self.model, self.progress.best_weights)
+        self._close_stage(self.progress.best_step, "best step on valid, step 0 included")
+
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""
         losses = {
@@ -234,7 +247,7 @@ class Trainer:
     def _open_fine_tuning(self) -> None:
         progress = self.progress
         self.optimizer = build_optimizer(list(self.model.parameters()))
-        progress.stage, progress.step = "fine_tuned", 0
+        progress.stage, progress.step, progress.best_loss = "fine_tuned", 0, math.inf
         progress.trained_weights = _copy(model_state(self.model))
         self._keep_if_best(progress.results[0]["valid_loss"])
         self.save()

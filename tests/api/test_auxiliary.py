@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api.auxiliary import rate_at, train, train_step, twin
+from benchmark.api.auxiliary import rate_at, resized, train, train_step, twin
 from benchmark.api.task import Task
+from benchmark.core.errors import UserError
+from benchmark.models.checkpoint import weights_hash
+from benchmark.models.config import TransformerConfig
 from benchmark.models.optimisation import build_optimizer, inverse_square_root
 from tests.baselines.tasks import MakeTask
 
@@ -54,6 +57,35 @@ def test_a_loss_that_is_not_finite_is_reported(corpora_tasks: MakeTask) -> None:
     optimizer = build_optimizer(list(model.parameters()))
     with pytest.raises(FloatingPointError, match=r"loss is nan \(reference 4\)"):
         train_step(task, model, optimizer, task.generic_batch(0), 0.01, "reference 4")
+
+
+def test_a_resized_model_has_the_asked_size_and_the_tasks_rows(corpora_tasks: MakeTask) -> None:
+    task = corpora_tasks()
+    assert isinstance(task.model.size, TransformerConfig)
+    made = resized(task, 2.0, "proxy")
+    assert (made.size.layers, made.size.width, made.size.hidden) == (2, 32, 64)
+    assert (made.size.heads, made.size.dropout) == (2, 0.0)
+    rows = task.generic_batch(0).rows
+    assert made(rows).shape == rows.shape
+    smallest = resized(task, 0.01, "proxy").size
+    assert (smallest.layers, smallest.width, smallest.hidden) == (1, 4, 1)
+    assert resized(task, 0.01, "proxy")(rows).isfinite().all()
+
+
+def test_a_resized_model_is_a_function_of_seed_and_purpose(corpora_tasks: MakeTask) -> None:
+    hashes = []
+    for seed, purpose in ((0, "a"), (0, "a"), (0, "b"), (1, "a")):
+        torch.rand(3 + len(hashes))
+        hashes.append(weights_hash(resized(corpora_tasks(seed=seed), 0.5, purpose)))
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
+
+
+def test_a_model_that_does_not_tell_its_size_cannot_be_resized(corpora_tasks: MakeTask) -> None:
+    task = corpora_tasks()
+    task.model = nn.Linear(2, 2)
+    with pytest.raises(UserError, match=r"^proxy: scale 0.5 .* Linear does not: give 1"):
+        resized(task, 0.5, "proxy")
 
 
 def trained(

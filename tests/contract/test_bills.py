@@ -17,7 +17,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("anograd", {"network": SMALL, "hessian": True}),
     ("classifier", {"network": SMALL | {"span": 3}, "downsampling": 4}),
     ("mixing", {"form": "data"}),
-    ("less", {"form": "exact", "keep": 0.1, "candidates": 100, "warmup_steps": 3}),
+    ("less", {"form": "one_pass", "keep": 0.1, "candidates": 200, "warmup_steps": 3}),
     ("cds", {"pretrain_share": 0.6, "adaptation_share": 0.5, "downsampling": 4}),
     ("doremi", {"reference_share": 0.5, "proxy_share": 0.3}),
 ]

@@ -14,7 +14,7 @@ from benchmark.core.errors import UserError
 from benchmark.models.attention import causal_attention
 from benchmark.models.build import build_model
 from benchmark.models.config import PRESETS, ModelConfig
-from benchmark.models.influence import dot, gradient, influence
+from benchmark.models.influence import dot, gradient, hessian_product, influence
 from benchmark.models.losses import per_example_loss, token_counts, token_share
 
 GPT2 = {"model_type": "gpt2", "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
@@ -138,6 +138,49 @@ def test_lean_forward_mode_attention_equals_torchs() -> None:
     behind = causal_attention(q - step * dq, k - step * dk, v - step * dv)
     torch.testing.assert_close(lean.primal, causal_attention(q, k, v))
     torch.testing.assert_close(lean.tangent, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+def test_the_paper_preset_drops_attention_as_the_paper_does() -> None:
+    """attention_dropout_rate is .1 in all 77 published configurations, as dropout_rate is."""
+    assert (PRESETS["paper"].dropout, PRESETS["paper"].attention_dropout) == (0.1, 0.1)
+
+
+def test_attention_dropout_is_there_in_training_and_nowhere_else() -> None:
+    model = build(attending(0.5)).train()
+    rows = some_rows()
+    with torch.no_grad():
+        first, second = model(rows), model(rows)
+    assert not torch.equal(first, second)
+    assert torch.equal(model.eval()(rows), build(attending(0.0)).eval()(rows))
+    model.train()
+    direction = {key: torch.randn_like(value) for key, value in model.named_parameters()}
+    without = build(attending(0.0)).train()
+    assert torch.equal(influence(model, rows, direction), influence(without, rows, direction))
+    share, both = token_share(rows), (model, without)
+    products = [hessian_product(each, rows, share, direction) for each in both]
+    assert all(torch.equal(products[0][name], products[1][name]) for name in direction)
+
+
+def test_attention_dropout_drops_that_share_and_keeps_the_mean() -> None:
+    """Values of one, so that what comes out is the sum of the weights that are kept."""
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 64, 4, 50, 8)
+    kept = causal_attention(q, k, torch.ones_like(q), dropout=0.25)
+    first = kept[:, :, 0].flatten()
+    assert first.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert float((first == 0).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(kept.mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_models_without_attention_dropout_are_written_as_before_it_was_there() -> None:
+    assert "attention_dropout" not in CONFIGS["transformer"].model_dump()["transformer"]
+    assert attending(0.1).model_dump()["transformer"]["attention_dropout"] == 0.1
+
+
+def attending(dropout: float) -> ModelConfig:
+    """A small transformer with that much dropout of attention and no other."""
+    size = {"layers": 2, "width": 16, "heads": 2, "hidden": 32, "attention_dropout": dropout}
+    return ModelConfig.model_validate({"transformer": size})
 
 
 def test_a_checkpoint_gives_its_own_loss(tmp_path: Path) -> None:

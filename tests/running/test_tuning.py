@@ -89,6 +89,7 @@ def test_draws_lie_in_the_declared_space_and_the_study_s_limits(study: Study) ->
         assert first == settings().model_dump(mode="json")
         for values in others:
             for name, space in settings.search_space().items():
+                values.setdefault(name, settings.model_fields[name].default)
                 if isinstance(space, Choice):
                     assert values[name] in space.values
                 else:

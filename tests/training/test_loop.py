@@ -36,6 +36,16 @@ def test_an_epoch_offers_every_generic_row_once(spec: MakeSpec, trainer: MakeTra
     assert len(np.unique(seen)) == len(seen)
 
 
+def test_pretraining_meets_every_row_once_before_any_twice(
+    spec: MakeSpec, trainer: MakeTrainer
+) -> None:
+    """At eight rows of blocks of 64, long after the blocks have repeated."""
+    task = trainer(spec("pretraining")).task
+    size = len(task.generic)
+    read = [task.generic_batch(step).positions for step in range(size // task.batch_size)]
+    assert len(np.unique(np.concatenate(read))) == sum(map(len, read)) > 0.99 * size
+
+
 def test_target_streams_are_different_orders_of_the_same_rows(
     spec: MakeSpec, trainer: MakeTrainer
 ) -> None:
@@ -101,6 +111,26 @@ def test_fine_tuning_keeps_the_best_step_on_valid(spec: MakeSpec, trainer: MakeT
     }
     assert tuned.valid_loss == min(losses.values()) == losses[tuned.step]
     assert max(losses) == tuned.step + 10, "stops after two evaluations without a better one"
+
+
+def test_the_target_sample_alone_counts_at_its_best_step(
+    spec: MakeSpec, trainer: MakeTrainer
+) -> None:
+    """At a rate at which each further step makes it worse, some step of the first few."""
+    run = spec("target_only", {"step": "best"}, rate=2.0, steps=40, evaluate_every=2, warmup=40)
+    trained, tuned = (made := trainer(run)).run()
+    losses = {
+        line["step"]: line["valid_loss"]
+        for line in made.progress.metrics
+        if line["stage"] == "trained"
+    }
+    assert trained.valid_loss == min(losses.values()) == losses[trained.step]
+    assert trained.step < 40 == max(losses), "and yet it has made, and pays for, all steps"
+    assert trained.rule == "best step on valid, step 0 included"
+    assert trained.cost.examples == 40 * 8
+    assert tuned.valid_loss <= trained.valid_loss, "fine-tuning starts at the best step"
+    last = trainer(spec("target_only", {"step": "last"}, **vars(run.training)), name="l").run()[0]
+    assert (last.step, last.valid_loss, last.rule) == (40, losses[40], "last step")
 
 
 def test_the_bill_adds_up(spec: MakeSpec, trainer: MakeTrainer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from baselines.filters.classifier_filter import ClassifierFilter
-from baselines.row_text import NgramFeatures, NgramSettings, spellings, texts
+from baselines.row_text import NgramFeatures, NgramSettings, WordFeatures, spellings, texts
 from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from tests.baselines.tasks import (
@@ -33,6 +33,25 @@ def test_keeps_the_highest_scores() -> None:
     task = make_task(TextRows(["rose " * 5] * 16 + ["ship " * 5] * 16), byte_rows(["ship"] * 9, 48))
     kept = state_of(prepared(ClassifierFilter, task, keep=0.5))["kept"]
     assert kept.tolist() == list(range(16, 32))
+
+
+def test_sees_words_that_no_short_ngram_tells_apart() -> None:
+    """One pair of words in two orders, the ends hidden by a frame; n-grams here are letters."""
+    told, untold = ("<sea air bad>", "<bad air sea>")
+    task = make_task(TextRows([untold] * 16 + [told] * 16), byte_rows([told] * 9, 48))
+    letters: dict[str, Any] = {"keep": 0.5, "ngrams": {"shortest": 1, "longest": 1}}
+    kept = state_of(prepared(ClassifierFilter, task, **letters))["kept"]
+    assert kept.tolist() == list(range(16, 32))
+    blind = state_of(prepared(ClassifierFilter, task, **letters, longest_phrase=0))["kept"]
+    assert blind.tolist() == list(range(16)), "all alike, so the first are kept"
+
+
+def test_words_are_those_of_the_text() -> None:
+    rows = byte_rows(["Ship, ship; caf\u00e9", ""], 24)
+    counts = WordFeatures(make_task(TextRows(["x"] * 8), rows), 2, 2**16)(rows)
+    assert counts.sum(1).tolist() == [[5 + 4], [0]]
+    once = WordFeatures(make_task(TextRows(["x"] * 8), rows), 1, 2**16)(rows)
+    assert once.nnz == 5, "Ship and ship are two words"
 
 
 def test_works_on_rows_of_tokens() -> None:

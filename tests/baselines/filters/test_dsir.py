@@ -58,6 +58,26 @@ def test_log_weights_are_those_of_the_public_package(tmp_path: Path) -> None:
     )
 
 
+def test_the_targets_counts_are_smoothed_before_they_are_normalised() -> None:
+    """As the public code's later versions do; with the counts of the package as released."""
+    generic, target = sentences("garden", 20, 0), sentences("harbour", 10, 2)
+    task = make_task(TextRows(generic, 64), byte_rows(target, 64))
+    counts = {text: get_ngram_counts(text) for text in (*generic, *target)}
+    smoothed = sum(counts[text] for text in target) + 0.5
+    everything = sum(counts[text] for text in generic)
+    ratio = np.log(smoothed / smoothed.sum() + 1e-8) - np.log(everything / everything.sum() + 1e-8)
+    expected = [counts[text] @ ratio for text in generic]
+    found = build(Dsir, task, keep=0.5, target_smoothing=0.5).log_weights()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-10)
+
+
+def test_records_without_smoothing_are_as_before_it_was_there() -> None:
+    settings = Dsir.Hyperparameters
+    assert "target_smoothing" not in settings().model_dump()
+    assert settings(target_smoothing=0.1).model_dump()["target_smoothing"] == 0.1
+    assert settings.model_validate(settings().model_dump()) == settings()
+
+
 def oracle_log_weights(folder: Path, generic: list[str], target: list[str]) -> np.ndarray:
     for name, texts in (("generic", generic), ("target", target)):
         lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)

@@ -107,6 +107,30 @@ def test_clustering_is_charged(corpora_tasks: MakeTask) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"count": 64}, 20_000),
+        ({"count": 256}, 65_536),
+        ({"count": 1024}, 262_144),
+        ({"count": 1024, "fitted_rows": 9000}, 9000),
+    ],
+)
+def test_centres_are_fitted_on_enough_rows(
+    settings: dict[str, int], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def look(task: Any, purpose: str, count: int) -> None:  # noqa: ARG001
+        raise EnoughError(count)
+
+    monkeypatch.setattr("baselines.mixtures.clusters.generic_sample", look)
+    task = make_task(TextRows(["x"] * 20), byte_rows(["x"] * 8, 48))
+    with pytest.raises(EnoughError, match=f"^{rows}$"):
+        prepared(Crisp, task, **settings)
+
+
+@pytest.mark.parametrize(
     ("settings", "key"),
     [({"count": 64}, "count: 64 .* 20 generic rows"), ({"count": 8}, "components: 64 .* 20 ")],
 )

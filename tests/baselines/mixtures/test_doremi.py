@@ -103,19 +103,22 @@ def test_excess_is_clipped_by_token_without_a_target_and_signed_with_one(
     assert aware.excess(proxy, against).tolist() == [[2.0, -1.0]]
 
 
-def test_proxy_training_step_by_step() -> None:
+@pytest.mark.parametrize("sampling", ["uniform", "natural"])
+def test_proxy_training_step_by_step(sampling: str) -> None:
     """Three steps of the reference, then three of the proxy, recomputed with plain loops."""
-    task = unequal_task()
-    task.model.eval()  # No dropout in any of its twins.
-    shares = {"reference_share": 0.25, "proxy_share": 0.25}
-    made = prepared(Doremi, task, weight_rate=1.0, **FAST, **shares)
-    reference, proxy = twin(task.model), twin(task.model)
+    task = unequal_task(batch_size=16)
+    shares = {"reference_share": 0.25, "proxy_share": 0.25, "proxy_scale": 1.0}
+    made = prepared(Doremi, task, sampling=sampling, **FAST, **shares)
+    # No dropout, in the reference as in the proxy.
+    reference, proxy = twin(task.model).eval(), twin(task.model).eval()
     train(task, reference, task.generic_batch, 3, "reference", rate=PEAK)
     optimizer = build_optimizer(list(proxy.parameters()))
-    natural = made.domains.shares
-    weights, excess = natural, np.full(3, np.nan)
+    uniform = np.full(3, 1 / 3)
+    sampled = uniform if sampling == "uniform" else made.domains.shares
+    weights, excess = sampled, np.full(3, np.nan)
     for step in range(3):
-        batch = task.generic_batch(3 + step)
+        drawn = made.domain_batch(step, uniform)
+        batch = drawn if sampling == "uniform" else task.generic_batch(3 + step)
         labels = task.generic.domains(batch.positions)
         with torch.no_grad():
             ahead = (proxy(batch.rows) - reference(batch.rows)).clamp(min=0)
@@ -126,10 +129,54 @@ def test_proxy_training_step_by_step() -> None:
         raised = weights * np.exp(excess)
         weights = 0.999 * raised / raised.sum() + 0.001 / 3
         np.testing.assert_allclose(made.trajectory[step], weights, rtol=0, atol=1e-6)
-        row_weights = torch.from_numpy((weights / natural)[labels]).float()
+        row_weights = torch.from_numpy((weights / sampled)[labels]).float()
         weighted = dataclasses.replace(batch, weights=row_weights)
         update(proxy, optimizer, weighted, inverse_square_root(step, PEAK, 1))
     assert excess.min() > 0.01, "the reference is ahead of the proxy"
+
+
+def test_starts_uniform_and_draws_uniformly_over_domains() -> None:
+    """The domains hold 400, 200 and 300 rows. At step 0 proxy and reference are alike."""
+    task = unequal_task(batch_size=600, big_batch_size=600)
+    made = build(Doremi, task)
+    labels = task.generic.domains(made.proxy_batch(0).positions)
+    np.testing.assert_allclose(np.bincount(labels) / 600, 1 / 3, atol=0.06)
+    np.testing.assert_array_equal(made.sampled, np.full(3, 1 / 3))
+    natural = build(Doremi, task, sampling="natural")
+    np.testing.assert_allclose(natural.sampled, [4 / 9, 2 / 9, 3 / 9])
+
+
+@MIXTURES
+@pytest.mark.parametrize("scale", [0.4, 1.0])
+def test_proxies_of_any_size_without_dropout(
+    corpora_tasks: MakeTask, method: type[ProxyMixture], scale: float
+) -> None:
+    made = build(method, corpora_tasks(), proxy_scale=scale)
+    proxy = made.new_model()
+    rows = made.task.generic_batch(0).rows
+    assert torch.equal(proxy(rows), proxy(rows)), "the main model has dropout"
+    counts = [sum(p.numel() for p in m.parameters()) for m in (proxy, made.task.model)]
+    assert counts[0] == counts[1] if scale == 1 else counts[0] < counts[1] / 2
+    assert made.task.model.training
+
+
+def test_the_source_form_is_the_default(corpora_tasks: MakeTask) -> None:
+    settings = build(Doremi, corpora_tasks()).hyperparameters
+    assert (settings.weight_rate, settings.smoothing, settings.sampling) == (1.0, 1e-3, "uniform")
+    assert settings.proxy_scale < 1
+
+
+@pytest.mark.parametrize("steps", [100, 10_000])
+def test_with_a_target_weights_move_as_far_in_runs_of_any_length(
+    corpora_tasks: MakeTask, steps: int
+) -> None:
+    made = build(DoremiTarget, corpora_tasks(steps=steps), movement=30.0, smoothing=0.2)
+    rate, smoothing = made.step_sizes()
+    log_weights = np.log([0.5, 0.5])
+    for _ in range(made.proxy_steps):
+        log_weights = doremi_update(log_weights, np.array([0.1, 0.0]), rate, smoothing)
+    # Where da/dt = 3 a (1 - a) - log(1 / .8) (a - 1/2) leads in a unit of time, from a half.
+    assert np.exp(log_weights[0]) == pytest.approx(0.9233, abs=0.004)
 
 
 @MIXTURES
@@ -178,7 +225,8 @@ def test_resumes_without_preparing(
 @pytest.mark.parametrize(("method", "tuning"), [(Doremi, 0), (DoremiTarget, 2)])
 def test_bill(corpora_tasks: MakeTask, method: type[Doremi], tuning: int) -> None:
     task = corpora_tasks(steps=20)
-    made = build(method, task, reference_share=0.25, proxy_share=0.5)
+    settings = {"reference_share": 0.25, "proxy_share": 0.5, "proxy_scale": 1.0}
+    made = build(method, task, **settings)
     preparation = charged(task, made.prepare)
     # A forward pass is a third of a training step.
     expected = 5 + 10 * (1 + 1 / 3) + tuning
@@ -215,7 +263,7 @@ def test_a_small_domain_does_not_run_away_on_one_row() -> None:
             return change
 
     task = unequal_task(steps=40)
-    made = build(HelpsOnce, task, proxy_share=0.5, weight_rate=1.0, smoothing=1e-9)
+    made = build(HelpsOnce, task, proxy_share=0.5, movement=20.0, smoothing=1e-9)
     labels = np.ones(len(task.generic), dtype=np.int64)
     labels[task.generic_batch(made.reference_steps).positions[0]] = 0
     made.domains = Domains(labels, ("rare", "common"))
@@ -229,7 +277,7 @@ def test_one_source_is_not_a_mixture() -> None:
     task = make_task(TextRows(texts), byte_rows(texts[:20], 48))
     with pytest.raises(UserError, match=r"doremi: domains: .* has 1: use 'clusters'"):
         build(Doremi, task)
-    assert build(Doremi, task, domains="clusters", clusters=CLUSTERS).proxy_steps == 2
+    assert build(Doremi, task, domains="clusters", clusters=CLUSTERS).proxy_steps == 12
 
 
 @pytest.mark.parametrize(
@@ -242,7 +290,10 @@ def test_one_source_is_not_a_mixture() -> None:
         ("doremi", "proxy_rate_factor", -1.0),
         ("doremi_target", "adaptation_rate_factor", 0.0),
         ("doremi_target", "adaptation_share", 0.0),
-        ("doge", "mu", 0.0),
+        ("doremi_target", "movement", 0.0),
+        ("doremi", "proxy_scale", 0.0),
+        ("doremi", "sampling", "even"),
+        ("doge", "movement", 0.0),
         ("doge", "proxy_share", 0.0),
     ],
 )

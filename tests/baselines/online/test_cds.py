@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.online.cds import Contrastive, largest_falls, loss_change
-from benchmark.api.auxiliary import score, twin
+from benchmark.api.auxiliary import rate_at, score, train, twin
+from benchmark.api.state import state_of
 from benchmark.api.task import Task
-from benchmark.models.checkpoint import load_model_state, model_state
+from benchmark.models.checkpoint import load_model_state, model_state, weights_hash
 from benchmark.models.optimisation import build_optimizer, update
 from tests.baselines.mixtures.mixture_tasks import (
     assert_refused,
@@ -62,6 +64,76 @@ def test_pretrains_then_selects(corpora_tasks: MakeTask) -> None:
         figures = method.observe(step)
         assert figures["loss_change/chosen"] < figures["loss_change/offered"]
     assert torch.equal(weights_of(task), before), "the main model is left alone"
+
+
+def test_scores_ahead_where_the_steps_left_are_offered_more_rows_than_there_are(
+    corpora_tasks: MakeTask,
+) -> None:
+    """Of 36 steps, 24 are left after pretraining: 1,536 rows of 64 a step, and 24 x 56 = 1,344."""
+    for offered, ahead in ((8, True), (7, False)):
+        method = build(Contrastive, corpora_tasks(steps=36), downsampling=offered)
+        assert method.scores_ahead(12) == ahead
+        method.batch(12)
+        assert (method.changes is not None) == ahead
+
+
+@pytest.mark.parametrize("downsampling", [8, 3])
+def test_scores_kept_are_those_of_fresh_ones(
+    corpora_tasks: MakeTask, downsampling: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit of half precision, however rows are cut into parts."""
+    monkeypatch.setattr("benchmark.api.auxiliary.SCAN_ROWS", 1000)
+    chosen = []
+    for ahead in (True, False):
+        monkeypatch.setattr(Contrastive, "scores_ahead", lambda *_, ahead=ahead: ahead)
+        method = build(Contrastive, corpora_tasks(steps=36), downsampling=downsampling)
+        chosen.append([method.batch(step).positions.tolist() for step in range(12, 36)])
+        places = method.task.generic_places(20, 64)
+        chosen[-1].append(method.changes_of(places).view(torch.int16).tolist())
+    assert chosen[0] == chosen[1]
+
+
+def test_scoring_once_is_cheaper_where_it_is_done(
+    corpora_tasks: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flops = {}
+    for ahead in (True, False):
+        monkeypatch.setattr(Contrastive, "scores_ahead", lambda *_, ahead=ahead: ahead)
+        task = corpora_tasks(steps=120)
+        method = build(Contrastive, task)
+        flops[ahead] = charged(
+            task, lambda method=method: [method.batch(step) for step in range(40, 120)]
+        )
+    adaptation = 12 * training_step_flops(corpora_tasks())
+    scoring = {ahead: spent - adaptation for ahead, spent in flops.items()}
+    # 80 steps of 64 rows against 1,460 rows once.
+    assert scoring[False] / scoring[True] == pytest.approx(80 * 64 / 1460, rel=0.02)
+
+
+def test_a_run_that_scores_ahead_resumes(corpora_tasks: MakeTask, tmp_path: Path) -> None:
+    whole = train_main_model(build(Contrastive, corpora_tasks(steps=36)), 18)
+    first = build(Contrastive, corpora_tasks(steps=36))
+    rows = train_main_model(first, 14)
+    assert set(state_of(first)) == {"changes"}, "the copies need not be kept"
+    task = corpora_tasks(steps=36)
+    load_model_state(task.model, model_state(first.task.model))
+    again = restored(first, task, tmp_path / "state")
+    assert isinstance(again, Contrastive)
+    assert rows + train_main_model(again, 18, start=14) == whole
+
+
+def test_the_copy_counts_its_own_steps(corpora_tasks: MakeTask) -> None:
+    """Its rate rises from 0 again, as that of a new optimiser's; it does not go on from the main
+    model's step.
+    """
+    task = corpora_tasks(steps=100)
+    method = build(Contrastive, task, adaptation_share=0.1, adaptation_rate_factor=1.0)
+    expected = twin(task.model)
+    batches = partial(task.target_batch, stream="cds")
+    train(task, expected, batches, 10, "cds adaptation", rate=task.peak_rate)
+    method.adapt()
+    assert weights_hash(method.after) == weights_hash(expected)
+    assert [rate_at(step, 10, 1.0) for step in (0, 1)] == [0.0, 1.0]
 
 
 def test_selects_by_the_models_of_the_starting_step(corpora_tasks: MakeTask) -> None:
