@@ -25,6 +25,7 @@ class TargetOnly(Baseline):
 
     name = "target_only"
     summary = "the target sample alone, epoch after epoch"
+    revision = 2
     style = ("#009E73", "D", "-")
     Hyperparameters = TargetOnlyHyperparameters
 

@@ -59,6 +59,7 @@ class ClassifierFilter(StaticSelection):
 
     name = "classifier_filter"
     summary = "top fraction of a linear n-gram classifier, fitted once (as in DCLM)"
+    revision = 2
     style = ("#CC79A7", "D", "--")
     Hyperparameters = ClassifierFilterHyperparameters
 

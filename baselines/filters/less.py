@@ -71,6 +71,7 @@ class Less(StaticSelection):
 
     name = "less"
     summary = "top fraction by Adam-preconditioned influence at warm-up checkpoints"
+    revision = 2
     style = ("#0072B2", "^", "--")
     Hyperparameters = LessHyperparameters
 

@@ -45,6 +45,7 @@ class Crisp(DomainMixture):
 
     name = "crisp"
     summary = "clusters of the generic corpus, drawn by the target's histogram over them"
+    revision = 2
     style = ("#56B4E9", "h", "--")
     Hyperparameters = CrispHyperparameters
 

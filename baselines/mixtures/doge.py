@@ -56,6 +56,7 @@ class Doge(ProxyMixture):
 
     name = "doge"
     summary = "domain mixture: alignment of the domains' gradients with the target's on a proxy"
+    revision = 2
     style = ("#D55E00", "s", "--")
     Hyperparameters = DogeHyperparameters
 

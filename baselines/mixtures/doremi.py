@@ -64,6 +64,7 @@ class Doremi(ProxyMixture):
 
     name = "doremi"
     summary = "domain mixture: robust proxy against a reference on the natural mixture; no target"
+    revision = 2
     style = ("#009E73", "o", "--")
     Hyperparameters: ClassVar[type[ProxyHyperparameters]] = DoremiHyperparameters
     keeps_last: ClassVar[bool] = True

@@ -53,6 +53,7 @@ class DoremiTarget(Doremi):
 
     name = "doremi_target"
     summary = "domain mixture: proxy against a reference fine-tuned on the target sample"
+    revision = 2
     style = ("#7F7F7F", "v", "--")
     Hyperparameters = DoremiTargetHyperparameters
     keeps_last = False

@@ -50,6 +50,7 @@ class Classifier(Baseline):
 
     name = "classifier"
     summary = "top fraction of a target-against-generic classifier trained online"
+    revision = 2
     style = ("#D55E00", "v", "-")
     Hyperparameters = ClassifierHyperparameters
     state = ("network", "optimizer")
