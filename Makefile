@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: setup bench test test-slow test-slurm test-examples test-wheel lint types imports docs check-docs same-bits
+.PHONY: setup bench benchmark-speed test test-slow test-slurm test-examples test-wheel lint types imports docs check-docs same-bits
 
 setup: $(READY)
 
@@ -43,6 +43,10 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+# What a step of each online method costs, on a machine that does nothing else meanwhile.
+benchmark-speed: $(READY)
+	$(BIN)/adaptbench time speed
 
 # The pages of docs/reference, written from the code.
 docs: $(READY)
