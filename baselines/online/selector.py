@@ -123,9 +123,11 @@ class BilevelSelector(OnlineSelector):
             return big.take(chosen)
         if settings.from_update:
             return replace(big.take(chosen), keep=self.names)
-        rows = big.rows[self.sub_batch(step, big, chosen)]
-        self.learn(step, RowGradients(self.task.model, rows, self.names))
-        return big.take(chosen)
+        looked_at = self.sub_batch(step, big, chosen)
+        generic = RowGradients(self.task.model, big.rows[looked_at], self.names)
+        self.learn(step, generic)
+        same = torch.equal(looked_at, chosen)
+        return replace(big.take(chosen), gradients=generic if same else None)
 
     def learns_at(self, step: int) -> bool:
         """Whether the network is updated at ``step``."""

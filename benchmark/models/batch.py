@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from benchmark.models.row_gradients import RowGradients
 
 
 class Rows(Protocol):
@@ -28,13 +31,16 @@ class Batch:
 
     ``weights`` ``[n]`` are non-negative (all one when None); ``positions`` ``[n]`` are places in
     the generic corpus, -1 for a row of the target sample. ``keep``: names of parameters of which
-    the model's update shall keep its rows' gradients; None: of none.
+    the model's update shall keep its rows' gradients; None: of none. ``gradients``: those of the
+    rows at the model's present parameters, where the method has taken them already; they spare a
+    model without dropout the passes of its update.
     """
 
     rows: Tensor
     positions: np.ndarray
     weights: Tensor | None = None
     keep: tuple[str, ...] | None = None
+    gradients: RowGradients | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -57,6 +57,11 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rat
 
     Nothing is changed if the loss is not finite. Processes that work together share the rows out.
     """
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    known = batch.gradients
+    if known is not None and known.serves_update(model):
+        return _known_update(model, optimizer, known, token_share(batch.rows, batch.weights))
     rows, shares = own_rows(batch.rows), own_weights(token_share(batch.rows, batch.weights))
     kept = {} if batch.keep is None else dict(model.named_parameters())
     record = Recording({name: kept[name] for name in batch.keep or ()}, rows)
@@ -66,8 +71,6 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rat
     value = sum_over_processes([loss.detach()])[0].item()
     gradients = None
     if math.isfinite(value):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         optimizer.zero_grad()
         for operation in record.operations:
             operation.output.retain_grad()
@@ -77,6 +80,19 @@ def update(model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, rat
         _sum_gradients(optimizer)
         optimizer.step()
     return Update(value, gather_rows(each.detach(), len(batch)), gradients)
+
+
+def _known_update(
+    model: nn.Module, optimizer: torch.optim.Optimizer, known: RowGradients, shares: Tensor
+) -> Update:
+    """A step along the gradients that the method has taken already."""
+    value = float(shares @ known.losses)
+    if math.isfinite(value):
+        parameters = dict(model.named_parameters())
+        for name, gradient in known.combined(shares).items():
+            parameters[name].grad = gradient
+        optimizer.step()
+    return Update(value, known.losses, known)
 
 
 def _sum_gradients(optimizer: torch.optim.Optimizer) -> None:

@@ -96,6 +96,11 @@ class RowGradients:
         made._keep(operations, [operation.output.grad for operation in operations], weights)
         return made
 
+    def serves_update(self, model: nn.Module) -> bool:
+        """Whether an update of the model would take the same gradients, and they are at hand."""
+        drops = getattr(model, "drops_out", True)
+        return bool(self._uses) and not drops and set(self.names) == set(parameters_of(model))
+
     def combined(self, weights: Tensor) -> dict[str, Tensor]:
         """``sum_i w_i g_i``, by name; ``weights`` ``[n]``."""
         if not self._can_share():

@@ -86,6 +86,11 @@ class Transformer(nn.Module):
             for layer in (block.mlp_in, block.mlp_out):
                 nn.init.normal_(layer.bias, std=1e-6, generator=generator)
 
+    @property
+    def drops_out(self) -> bool:
+        """Whether a pass in training differs from one that scores."""
+        return self.size.dropout > 0 or self.size.attention_dropout > 0
+
     def logits(self, rows: Tensor) -> Tensor:
         """Next-token scores ``[n, T, V]`` for every position of ``rows`` ``[n, T]``."""
         x = self.dropout(self.embedding(shifted(rows)) + self.positions[: rows.shape[1]])

@@ -185,7 +185,9 @@ class Trainer:
         progress = self.progress
         # Dropout must not depend on what a method drew before.
         torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
-        with self.meter.charge("training", f"{len(batch)} rows"), timed(MAIN_UPDATE):
+        known = batch.gradients is not None
+        kind = f"{len(batch)} rows, {'known' if known else 'new'} gradients"
+        with self.meter.charge("training", kind), timed(MAIN_UPDATE):
             self.task.last_update = update(self.model, self.optimizer, batch, rate)
         loss = self.task.last_update.loss
         self._require_finite(loss, "training loss")

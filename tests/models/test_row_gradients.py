@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -153,6 +154,28 @@ def test_update_keeps_the_gradients_that_it_took(dropout: float) -> None:
         torch.testing.assert_close(token_share(rows) @ kept.losses, torch.tensor(kept.loss))
     else:
         assert (kept.gradients.along(u) - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_known_gradients_spare_an_update_its_passes(dropout: float) -> None:
+    """But not where it would drop activations out."""
+    rows = rows_of()
+    made = []
+    for known in (False, True):
+        model = transformer(dropout)
+        gradients = RowGradients(model, rows)
+        gradients.along(direction_of(model))
+        batch = Batch(rows, np.zeros(len(rows)), gradients=gradients if known else None)
+        passes = Counter[str]()
+        model.register_forward_pre_hook(lambda *_, passes=passes: passes.update(["forward"]))
+        torch.manual_seed(0)
+        result = update(model, build_optimizer(list(model.parameters())), batch, 0.1)
+        assert passes["forward"] == (0 if known and dropout == 0 else 1)
+        made.append((parameters_of(model), result))
+    (plain, first), (spared, second) = made
+    assert_same(spared, plain)
+    assert first.loss == pytest.approx(second.loss, rel=1e-12)
+    torch.testing.assert_close(first.losses, second.losses, **CLOSE)
 
 
 def test_keeping_changes_no_bit_of_an_update() -> None:
