@@ -26,6 +26,8 @@ from benchmark.api import (
     SCORING,
     Baseline,
     Batch,
+    Choice,
+    Downsampling,
     DownsamplingHyperparameters,
     LogUniform,
     Task,
@@ -37,6 +39,9 @@ class ClassifierHyperparameters(DownsamplingHyperparameters):
     """Settings of the online classifier."""
 
     for_checks = SMALL_NETWORK
+
+    downsampling: Annotated[Downsampling, Choice((8, 16, 32, 64, 128, 256))] = None
+    """Rows scored for each row trained on; None: the whole big batch that the study offers."""
 
     network: NetworkConfig = NetworkConfig()
     """The network that scores rows."""

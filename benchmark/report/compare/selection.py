@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import style as mpl_style
@@ -17,6 +18,7 @@ from benchmark.core.errors import unknown
 from benchmark.core.files import write_atomically
 from benchmark.core.randomness import derived_key
 from benchmark.methods.source import Style
+from benchmark.report.compare.frontier import draw_frontier, frontier_frame
 from benchmark.report.figures.panels import legend_beside, method_handle
 from benchmark.report.figures.picture import publish
 from benchmark.report.figures.style import (
@@ -27,6 +29,7 @@ from benchmark.report.figures.style import (
     shortened,
     wrapped,
 )
+from benchmark.report.results.inputs import load_results
 from benchmark.report.tables.rendering import code_markdown, escape_markdown, markdown_rows
 from benchmark.study.frames import metrics_frame
 from benchmark.study.metrics import DOMAIN_SEEN, DOMAIN_SHARE
@@ -62,12 +65,22 @@ def selection_summary(frame: pd.DataFrame) -> pd.DataFrame:
     """Per (model, target, method): mean over seeds of the last quarter's share and enrichment, of
     the highest enrichment on the way, and of the share of the domain's rows seen at the end.
     """
-    last = frame[frame["progress"] > 1 - LAST_PART].groupby(RUN, sort=False)
-    runs = last[["base_rate", "share", "enrichment"]].mean()
+    runs: pd.DataFrame = _last_part(frame)[["base_rate", "share", "enrichment"]].mean()
     whole = frame.groupby(RUN, sort=False)
     runs["highest_enrichment"] = whole["enrichment"].max()
     runs["seen"] = whole["seen"].max()
-    return runs.groupby(RUN[:-1], sort=False).mean().reset_index()
+    means: pd.DataFrame = runs.groupby(RUN[:-1], sort=False).mean().reset_index()
+    return means
+
+
+def _last_part(frame: pd.DataFrame) -> Any:
+    return frame[frame["progress"] > 1 - LAST_PART].groupby(RUN, sort=False)
+
+
+def _lifts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each run's enrichment over the last quarter."""
+    lifts: pd.DataFrame = _last_part(frame)["enrichment"].mean().rename("lift").reset_index()
+    return lifts
 
 
 def write_selection(results: Path, domain: str) -> list[Path]:
@@ -77,17 +90,26 @@ def write_selection(results: Path, domain: str) -> list[Path]:
     table, text = (results / f"{_stem(domain)}.{ending}" for ending in ("csv", "md"))
     write_atomically(table, summary.to_csv(index=False, float_format="%.6g"))
     write_atomically(text, _markdown(summary, domain, results))
-    return [table, text, *_draw(frame, domain, results)]
+    figures = _draw(frame, domain, results)
+    loaded = load_results(results)
+    frontier = frontier_frame(loaded, _lifts(frame))
+    stem = _stem(domain, "frontier")
+    return [
+        table,
+        text,
+        *figures,
+        *draw_frontier(loaded, frontier, shortened(domain), results, stem),
+    ]
 
 
-def _stem(domain: str) -> str:
+def _stem(domain: str, what: str = "selection") -> str:
     """The name of a domain's files, which no sign of the domain's leads out of the folder.
 
     What is left out of a name is told apart by a hash of all of it.
     """
     plain = re.sub(r"[^\w.+-]+", "_", domain)[:60]
     told_apart = "" if plain == domain else f"-{derived_key('selection', domain):016x}"[:9]
-    return f"selection-{plain}{told_apart}"
+    return f"{what}-{plain}{told_apart}"
 
 
 def selection_table(results: Path, domain: str) -> Table:

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmark.core.errors import UserError
+from benchmark.report.compare.frontier import frontier_frame
 from benchmark.report.compare.selection import selection_frame, selection_summary, write_selection
+from benchmark.report.results.inputs import load_results
 from benchmark.study.records import write_index, write_metrics, write_record
 from tests.report.conftest import make_metrics, make_record, make_study
 
@@ -55,6 +57,23 @@ def test_files_are_written_and_the_same_again(results: Path) -> None:
     assert {file: file.read_bytes() for file in files} == before
     assert pd.read_csv(files[0])["enrichment"].tolist() == pytest.approx([10.0])
     assert "| kjv | dds | 20.0% | 10.0x | 10.0x | 40.0% |" in files[1].read_text()
+
+
+def test_each_run_has_its_cost_its_losses_and_its_lift(results: Path) -> None:
+    lifts = pd.DataFrame(
+        [
+            {"model": "mini", "target": "kjv", "method": "dds", "seed": seed, "lift": lift}
+            for seed, lift in ((0, 5.0), (1, 15.0))
+        ]
+    )
+    loaded = load_results(results)
+    frame = frontier_frame(loaded, lifts)
+    trained = loaded.stages[loaded.stages["stage"] == "trained"]
+    tuned = loaded.stages[loaded.stages["stage"] == "fine_tuned"]
+    assert frame["lift"].tolist() == [5.0, 15.0]
+    assert frame["cost"].tolist() == trained["flops"].tolist()
+    assert frame["trained"].tolist() == trained["test_loss"].tolist()
+    assert frame["fine_tuned"].tolist() == tuned["test_loss"].tolist()
 
 
 def test_an_unknown_domain_is_refused(results: Path) -> None:
