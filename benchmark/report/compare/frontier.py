@@ -18,6 +18,8 @@ from benchmark.report.figures.style import (
     label_flops,
     method_styles,
     power_of_thousand,
+    use_log_axis,
+    wrapped,
 )
 from benchmark.report.results.inputs import StudyResults
 from benchmark.study.stages import STAGE_NAMES, STAGES
