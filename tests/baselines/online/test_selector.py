@@ -1,0 +1,139 @@
+"""What the cheaper updates of an online selector compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines.online.anograd import ANOGRAD
+from baselines.online.dds import DDS
+from baselines.online.selector import BilevelSelector
+from baselines.online.soba import SOBA
+from benchmark.api import RowGradients, Task, UserError
+from benchmark.data import PreparedData
+from benchmark.models.optimisation import build_optimizer, update
+from tests.baselines.tasks import build, corpora_task, prepare_corpora
+
+SMALL = {"network": {"embedding": 8, "hidden": 8}}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder: Path = tmp_path_factory.mktemp("corpora")
+    return prepare_corpora(folder)
+
+
+def task_without_dropout(data: PreparedData) -> Task:
+    task = corpora_task(data)
+    for module in task.model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return task
+
+
+def network_of(selector: BilevelSelector) -> list[Tensor]:
+    return [value.detach().clone() for value in selector.network.parameters()]
+
+
+def step(selector: BilevelSelector, number: int, rate: float = 0.0) -> None:
+    """One step as the loop makes it."""
+    task = selector.task
+    batch = selector.batch(number)
+    task.last_update = update(
+        task.model, build_optimizer(list(task.model.parameters())), batch, rate
+    )
+    selector.observe(number)
+
+
+def moved(selector: BilevelSelector, number: int) -> bool:
+    before = network_of(selector)
+    step(selector, number)
+    return any(
+        not torch.equal(old, new) for old, new in zip(before, network_of(selector), strict=True)
+    )
+
+
+def test_rarer_updates(data: PreparedData) -> None:
+    selector = build(DDS, corpora_task(data), update_every=3, **SMALL)
+    assert [moved(selector, number) for number in range(7)] == [
+        number % 3 == 0 for number in range(7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [(DDS, {"look_ahead": 0.1}), (ANOGRAD, {}), (SOBA, {"hessian": False})],
+)
+def test_influences_of_an_update_are_those_of_a_pass_of_their_own(
+    data: PreparedData, method: type[BilevelSelector], settings: dict[str, Any]
+) -> None:
+    """Without dropout, on the rows that were drawn; a rate of 0 leaves the target gradient too."""
+    selector = build(method, task_without_dropout(data), from_update=True, **settings, **SMALL)
+    other = build(method, task_without_dropout(data), **settings, **SMALL)
+    batch = selector.batch(0)
+    assert batch.keep is not None
+    other.learn(0, RowGradients(other.task.model, batch.rows))
+    step(selector, 0)
+    for ours, theirs in zip(network_of(selector), network_of(other), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_smaller_updates(data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def noted(
+        self: DDS, step: int, generic: RowGradients, weights: Tensor, target: Tensor
+    ) -> tuple[dict[str, Tensor], float]:
+        del self, step, weights
+        seen.append((len(generic.rows), len(target)))
+        return {name: torch.zeros(()) for name in generic.names}, 1.0
+
+    monkeypatch.setattr(DDS, "direction", noted)
+    monkeypatch.setattr(RowGradients, "along", lambda self, _: torch.zeros(len(self.rows)))
+    task = corpora_task(data)
+    build(DDS, task, **SMALL).batch(0)
+    build(DDS, task, sub_batch_rows=3, target_rows=5, **SMALL).batch(0)
+    assert seen == [(task.batch_size, task.batch_size), (3, 5)]
+
+
+def test_a_floor_under_the_effective_rows_is_for_the_draw(data: PreparedData) -> None:
+    """Rows that sharp weights would always draw give way to others."""
+    task = corpora_task(data)
+    log_weights = torch.log_softmax(torch.arange(64.0) * 5, 0)
+    drawn = {
+        floor: {
+            int(row)
+            for number in range(40)
+            for row in build(DDS, task, effective_rows=floor, **SMALL).draw(number, log_weights)
+        }
+        for floor in (0.0, 2.0)
+    }
+    assert len(drawn[0.0]) < 2 * task.batch_size < len(drawn[2.0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"parts": ["nowhere"]}, r"parts: unknown part 'nowhere'.*blocks\.0"),
+        ({"from_update": True}, "from_update: the gradients of rows cannot be told"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused(
+    data: PreparedData, settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = corpora_task(data)
+    monkeypatch.setattr(type(task.model), "recordable", False)
+    with pytest.raises(UserError, match=message) as caught:
+        build(DDS, task, **settings, **SMALL)
+    assert "\n" not in str(caught.value)
+
+
+def test_updates_of_parts_leave_the_rest_of_the_gradient_out(data: PreparedData) -> None:
+    task = task_without_dropout(data)
+    selector = build(SOBA, task, parts=["norm"], hessian=False, **SMALL)
+    assert set(selector.v) == {"norm.weight", "norm.bias"}
+    assert moved(selector, 1)
