@@ -61,7 +61,7 @@ class Regmix(GroupedMixture):
 
     name = "regmix"
     summary = "domain mixture: regression of the target's loss on the mixtures of tiny proxies"
-    style = ("#0072B2", "d", "--")
+    style = ("#0072B2", "p", "--")
     Hyperparameters = RegmixHyperparameters
 
     def find_weights(self) -> np.ndarray:

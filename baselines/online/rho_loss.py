@@ -53,7 +53,7 @@ class RhoLoss(Baseline):
 
     name = "rho_loss"
     summary = "rows whose loss is highest above that of a small model of the target"
-    style = ("#E69F00", "*", "-")
+    style = ("#E69F00", "h", "-")
     Hyperparameters = RhoLossHyperparameters
     state = ("reference", "irreducible")
 
