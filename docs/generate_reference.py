@@ -51,6 +51,8 @@ MEANINGS = {
     "the corpus: see `benchmark/study/row_sample.py`",
     "classifier_loss": "logistic loss of the classifier at this step, in nats",
     "empty_clusters": "clusters without a generic row",
+    "irreducible_loss/chosen": "mean loss of the rows chosen at this step under the reference, in "
+    "nats",
     "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
     "was fine-tuned, in nats",
     "loss_change/offered": "the same mean over all rows of the big batch",
@@ -60,6 +62,9 @@ MEANINGS = {
     "direction, by the weights that the network gives them",
     "outer_loss": "loss on the target batch that the weight network learns from, in nats a token; "
     "of dds after its virtual step",
+    "reducible_loss/chosen": "mean loss of the rows chosen at this step under the main model less "
+    "that under the reference, in nats",
+    "reducible_loss/offered": "the same mean over all rows of the big batch",
     "target_mass_in_empty_clusters": "share of the target's histogram that no generic row can fill",
     "updates_left_out": "updates of the weight network left out so far, as there was no norm to "
     "divide by",

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 from torch import Tensor, nn
 
-from baselines.mixtures.clusters import ClusterSettings, cluster, cluster_domains
-from baselines.mixtures.domains import DomainMixture, Domains, provenance
+from baselines.mixtures.grouped import GroupedHyperparameters, GroupedMixture
 from benchmark.api import (
     PROXY_WEIGHT,
     Batch,
-    Hyperparameters,
     LogUniform,
     Task,
-    UserError,
     rate_at,
     resized,
     twin,
@@ -32,14 +29,8 @@ from benchmark.api import (
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class ProxyHyperparameters(Hyperparameters):
+class ProxyHyperparameters(GroupedHyperparameters):
     """Settings of every mixture found with a proxy."""
-
-    domains: Literal["provenance", "clusters"] = "provenance"
-    """The corpora that the generic rows come from, or clusters of their text."""
-
-    clusters: ClusterSettings = ClusterSettings()
-    """How rows are clustered; used with ``domains: clusters`` only."""
 
     proxy_share: Share = 0.2
     """Steps of the proxy, as a share of the run's."""
@@ -53,7 +44,7 @@ class ProxyHyperparameters(Hyperparameters):
     """
 
 
-class ProxyMixture(DomainMixture):
+class ProxyMixture(GroupedMixture):
     """A mixture that is the mean of the weights that a proxy was trained with.
 
     The proxy's weights are kept: while the main model trains, ``observe`` replays them as
@@ -61,15 +52,10 @@ class ProxyMixture(DomainMixture):
     training) beside the mixture itself, ``domain_weight/NAME``.
     """
 
-    state: ClassVar[tuple[str, ...]] = (*DomainMixture.state, "trajectory")
+    state: ClassVar[tuple[str, ...]] = (*GroupedMixture.state, "trajectory")
 
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         super().__init__(task, hyperparameters)
-        if hyperparameters.domains == "provenance" and len(task.generic.domain_names) < 2:
-            raise UserError(
-                f"{self.name}: domains: 'provenance' needs a generic corpus of two or more "
-                f"sources, and this one has {len(task.generic.domain_names)}: use 'clusters'"
-            )
         self.proxy_steps = self.steps_of(hyperparameters.proxy_share)
         self.trajectory = np.empty((0, 0))
 
@@ -92,14 +78,6 @@ class ProxyMixture(DomainMixture):
         """Generic rows for the proxy, their domains drawn by ``shares`` ``[k]``."""
         rng = self.task.rng(step, f"{self.name} proxy")
         return self.task.generic_rows(self.domains.draw(shares, self.task.batch_size, rng))
-
-    def group(self) -> Domains:
-        settings = self.hyperparameters
-        if settings.domains == "provenance":
-            return with_rows(provenance(self.task))
-        if not self.labels.size:
-            self.labels = cluster(self.task, settings.clusters).labels
-        return with_rows(cluster_domains(self.labels, settings.clusters.count))
 
     def find_weights(self) -> np.ndarray:
         # The domains come first, so that finding them is billed once, and not with the proxy too.
@@ -147,9 +125,3 @@ def domain_means(
 def with_mean_for_unmet(values: np.ndarray) -> np.ndarray:
     """``values`` ``[k]`` with the mean of the known ones in place of NaN."""
     return np.asarray(np.where(np.isnan(values), np.nanmean(values), values))
-
-
-def with_rows(domains: Domains) -> Domains:
-    """The domains that have rows."""
-    kept = np.flatnonzero(domains.shares)
-    return Domains(np.searchsorted(kept, domains.labels), tuple(domains.names[i] for i in kept))

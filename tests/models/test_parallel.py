@@ -34,6 +34,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "soba": {"network_rate": 0.05},
     "anograd": {"network_rate": 0.05, "hessian": True},
     "doge": {},
+    "dga": {"update_every": 3},
 }
 STOPPED_AT = 7
 

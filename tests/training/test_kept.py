@@ -30,9 +30,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "doge": {"domains": "clusters", "clusters": CLUSTERS},
     "less": {"keep": 0.1, "candidates": 300, "checkpoints": 2},
     "cds": {},
+    "color_filter": {},
+    "rho_loss": {},
+    "regmix": {"proxies": 8},
 }
-STEPS = {"cds": 36}
-"""So that it is offered more rows than the corpus has, and scores that once."""
+STEPS = {"cds": 36, "rho_loss": 36}
+"""So that they are offered more rows than the corpus has, and score that once."""
 
 
 class StoppedError(Exception):

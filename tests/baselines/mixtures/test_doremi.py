@@ -18,11 +18,11 @@ from baselines.mixtures.doge import Doge
 from baselines.mixtures.domains import Domains
 from baselines.mixtures.doremi import Doremi, doremi_update
 from baselines.mixtures.doremi_target import DoremiTarget
+from baselines.mixtures.grouped import with_rows
 from baselines.mixtures.proxy_mixture import (
     ProxyMixture,
     domain_means,
     with_mean_for_unmet,
-    with_rows,
 )
 from benchmark.api.auxiliary import train, twin
 from benchmark.core.errors import UserError
