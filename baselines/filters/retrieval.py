@@ -36,7 +36,7 @@ class RetrievalHyperparameters(EmbeddingSettings, StaticHyperparameters):
     for_checks: ClassVar[Mapping[str, Any]] = {"components": 8, "ngrams": {"buckets": 4096}}
 
     neighbours: Annotated[int, Field(ge=1), Choice((1, 4, 16))] = 1
-    """Target rows that count for a row, those that rank it best, by their mean of log2(1 / rank)."""
+    """Target rows that count for a row, those that rank it best: the mean of log2(1 / rank)."""
 
 
 class Retrieval(StaticSelection):
