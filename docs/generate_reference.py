@@ -49,6 +49,8 @@ MEANINGS = {
     "examples": "rows trained on so far, those of auxiliary models included",
     "sampled_rows": "a sample of the generic rows trained on since the line before, by place in "
     "the corpus: see `benchmark/study/row_sample.py`",
+    "alignment/chosen": "mean inner product of the chosen rows' gradients with the target's",
+    "alignment/offered": "the same mean over all rows offered",
     "classifier_loss": "logistic loss of the classifier at this step, in nats",
     "empty_clusters": "clusters without a generic row",
     "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
