@@ -28,12 +28,12 @@ Size = Annotated[int, Field(ge=1, le=16)]
 class NgramSettings(Frozen):
     """Which n-grams of a row are counted, and into how many buckets they are hashed.
 
-    None: characters 3 to 4 of byte rows (1 to 3 in clusters), tokens 1 to 2 of others.
+    None: characters 3 to 4 of byte rows (1 to 3 in embeddings), tokens 1 to 2 of others.
     """
 
     shortest: Size | None = None
     """Shortest n-gram, in characters of byte rows or in tokens of others; give ``longest`` too.
-    None: 3 to 4 characters (1 to 3 in clusters), 1 to 2 tokens.
+    None: 3 to 4 characters (1 to 3 in embeddings), 1 to 2 tokens.
     """
 
     longest: Size | None = None

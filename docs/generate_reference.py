@@ -49,10 +49,14 @@ MEANINGS = {
     "examples": "rows trained on so far, those of auxiliary models included",
     "sampled_rows": "a sample of the generic rows trained on since the line before, by place in "
     "the corpus: see `benchmark/study/row_sample.py`",
+    "alignment/chosen": "mean inner product of the chosen rows' gradients with the target's",
+    "alignment/offered": "the same mean over all rows offered",
     "classifier_loss": "logistic loss of the classifier at this step, in nats",
     "empty_clusters": "clusters without a generic row",
     "irreducible_loss/chosen": "mean loss of the rows chosen at this step under the reference, in "
     "nats",
+    "influence_agreement": "rank correlation of what the network predicts with what was probed, on "
+    "rows that it was not fitted on, at the last refresh",
     "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
     "was fine-tuned, in nats",
     "loss_change/offered": "the same mean over all rows of the big batch",
@@ -197,7 +201,7 @@ def own_methods() -> dict[str, type[Baseline]]:
 
 
 def measurements() -> str:
-    """The page of the measurements, by what a short run and each method's first step report."""
+    """The page of the measurements, by what a short run and each method's first steps report."""
     reported: dict[str, list[str]] = {}
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -207,8 +211,11 @@ def measurements() -> str:
         for name, cls in own_methods().items():
             method = Trial(cls, problem).trainer("reference", steps=2).method
             method.prepare()
-            method.batch(0)
-            for key in dict.fromkeys(map(_name, method.observe(0))):
+            found: dict[str, float] = {}
+            for step in range(2):
+                method.batch(step)
+                found |= method.observe(step)
+            for key in dict.fromkeys(map(_name, found)):
                 reported.setdefault(key, []).append(name)
     line, figures = [_name(key) for key in run.progress.metrics[0]], sorted(reported)
     meanings = _described({*line, *figures})

@@ -6,8 +6,8 @@ Source: arXiv 2410.03735: sampling by the importance w(c) = P(c | target) / P(c 
 the histogram is smoothed: P(c) = (1 - s) P(c | target) + s P(c | generic).
 Defaults: ours: 256 clusters, LSI embedding of character 1- to 3-grams (needs no download; a
 sentence-transformers model can be named instead), smoothing 0.01.
-Charged for: embedding and assigning every generic row, and the fit, by the formulas in
-`baselines.mixtures.clusters`; one pass over the target sample.
+Charged for: embedding and assigning every generic row, and the fits, by the formulas in
+`row_embedding` and `clusters`; one pass over the target sample.
 More: docs/methods/crisp.md
 """
 

@@ -47,8 +47,7 @@ class Operation:
 
     def along(self, direction: Direction, pull: Tensor) -> Tensor:
         """``<b_i, f(x_i; u)>`` for each row: ``[n]``, with ``pull`` the ``b`` ``[n, T, ...]``."""
-        moved = {place: direction[name] for place, name in self.names.items()}
-        value = self._call(self.arguments | moved)
+        value = self._at({place: direction[name] for place, name in self.names.items()})
         # A product of a row with a column reads both once, and writes nothing of their size.
         return torch.bmm(pull.flatten(1)[:, None], value.flatten(1)[:, :, None])[:, 0, 0]
 
@@ -66,6 +65,27 @@ class Operation:
             output = self._call(self.arguments | own)
         parts = torch.autograd.grad(output, list(own.values()), pull)
         return dict(zip(self.names.values(), parts, strict=True))
+
+    def factors(self, place: int | str, pull: Tensor) -> tuple[Tensor, Tensor]:
+        """What the operation adds to ``g_i`` by the parameter at ``place``, as a sum over tokens.
+
+        Of the outer products of ``[n, T, p]`` and ``[n, T, q]``, flattened.
+        """
+        if place not in (1, "weight") or self.function not in (F.linear, F.embedding):
+            # Of a norm's scale, or of a shift, each number moves one number of the output.
+            unit = self._at({place: torch.ones_like(self.arguments[place])})
+            return pull * unit, torch.ones_like(pull[..., :1])
+        if self.function is F.linear:
+            return pull, self.arguments[0]
+        one_hot = F.one_hot(self.arguments[0], len(self.arguments[place])).to(pull)
+        return one_hot, pull
+
+    def _at(self, values: Arguments) -> Tensor:
+        """``f(x; values)``, in which arguments that it is linear in are zero where not given."""
+        linear = LINEAR_IN[self.function] & self.arguments.keys()
+        tensors = [key for key in linear if isinstance(self.arguments[key], Tensor)]
+        zeros = {key: torch.zeros_like(self.arguments[key]) for key in tensors if key not in values}
+        return self._call(self.arguments | zeros | values)
 
     def _call(self, arguments: Arguments) -> Tensor:
         places = sorted(key for key in arguments if isinstance(key, int))

@@ -1,15 +1,16 @@
 """The gradients of rows as a linear map, and passes that share what they compute.
 
 With ``g_i`` the gradient of row i's loss and ``G`` the matrix of all of them, ``[n, parameters]``,
-an outer update of a selector asks for ``G^T w``, for ``G u`` and for Hessian products, on the same
-rows at the same parameters. :class:`RowGradients` answers all from one forward and one backward
-pass where the model can be recorded (`benchmark.models.recording`), and by a pass each of
-`benchmark.models.influence` where it cannot. ``G`` itself is never formed.
+selectors ask for ``G^T w``, for ``G u``, for ``G G^T`` and for Hessian products, on the same rows
+at the same parameters. :class:`RowGradients` answers all from one forward and one backward pass
+where the model can be recorded (`benchmark.models.recording`), and by a pass each of
+`benchmark.models.influence` where it cannot. ``G`` itself is never formed there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from benchmark.models.losses import per_example_loss
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
 from benchmark.models.recording import Operation, Recording
 from benchmark.models.twice import TwiceDifferentiable
+from benchmark.models.whole_gradients import CHUNK_FLOATS, flat_row_gradients
 
 
 def recordable(model: nn.Module) -> bool:
@@ -120,6 +122,38 @@ class RowGradients:
         self._pass()
         parts = [operation.along(direction, pull) for operation, pull in self._uses]
         return gather_rows(torch.stack(parts).sum(0), len(self.rows))
+
+    def products(self) -> Tensor:
+        """``<g_i, g_j>`` of each two rows: ``[n, n]``.
+
+        Holds the rows' gradients of some parameters at a time, ``CHUNK_FLOATS`` numbers; of all
+        parameters, where the model cannot be recorded.
+        """
+        count = len(self.rows)
+        total = torch.zeros(count, count, device=self.rows.device, dtype=self.losses.dtype)
+        for part in self._parts():
+            each = gather_rows(part.flatten(1), count)
+            total += each @ each.T
+        return total
+
+    def _parts(self) -> Iterator[Tensor]:
+        """Gradients of this process's rows: ``[n, p, q]`` of some parameters after others."""
+        if not self._can_share():
+            whole = parameters_of(self.model)
+            chosen = [torch.full((v.numel(),), name in self.names) for name, v in whole.items()]
+            flat, _, _ = flat_row_gradients(self.model, own_rows(self.rows))
+            yield flat[:, torch.cat(chosen).to(flat.device)]
+            return
+        self._pass()
+        found = defaultdict(list)
+        for operation, pull in self._uses:
+            for place, name in operation.names.items():
+                found[name].append(operation.factors(place, pull))
+        for uses in found.values():
+            # Uses of one parameter add up, as tokens do.
+            left, right = (torch.cat(sides, 1) for sides in zip(*uses, strict=True))
+            size = max(1, CHUNK_FLOATS // (len(left) * right.shape[2]))
+            yield from (piece.transpose(1, 2) @ right for piece in left.split(size, 2))
 
     def curvature(self, weights: Tensor, direction: Direction) -> dict[str, Tensor]:
         """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``, by name; ``weights`` ``[n]`` > 0.

@@ -19,6 +19,7 @@ from benchmark.models.optimisation import build_optimizer, update
 from benchmark.models.recording import NotRecordableError, Recording
 from benchmark.models.row_gradients import RowGradients, parameters_in
 from benchmark.models.transformer import Transformer
+from benchmark.models.whole_gradients import flattened
 
 LENGTH = 12
 CLOSE = {"rtol": 1e-12, "atol": 1e-14}
@@ -90,6 +91,22 @@ def test_shared_pass(model: nn.Module) -> None:
     assert_same(gradients.combined(weights), gradient(model, rows, weights)[1])
     torch.testing.assert_close(gradients.along(u), influence(model, rows, u), **CLOSE)
     torch.testing.assert_close(gradients.losses, per_example_loss(model, rows).detach(), **CLOSE)
+
+
+@pytest.mark.parametrize("chunk", [1, 500, 2**24])
+@pytest.mark.parametrize("part", ["", "norm", "embedding", "blocks.1.mlp_in.bias"])
+def test_products(model: nn.Module, part: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rows' gradients that are taken one by one; the embedding is used twice."""
+    monkeypatch.setattr("benchmark.models.row_gradients.CHUNK_FLOATS", chunk)
+    rows = rows_of()
+    names = [name for name in parameters_of(model) if name.removeprefix("inner.").startswith(part)]
+    alone = [gradient(model, row[None], torch.ones(1), names=names)[1] for row in rows]
+    each = torch.stack([flattened(found) for found in alone])
+    gradients = RowGradients(model, rows, names)
+    torch.testing.assert_close(gradients.products(), each @ each.T, **CLOSE)
+    u = {name: value for name, value in direction_of(model).items() if name in names}
+    if not isinstance(model, Foreign):
+        torch.testing.assert_close(gradients.along(u), each @ flattened(u), **CLOSE)
 
 
 def test_curvature_and_what_its_pass_leaves(model: nn.Module) -> None:

@@ -13,8 +13,9 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from baselines.mixtures.clusters import ClusterSettings, cluster, text_encoder
+from baselines.mixtures.clusters import ClusterSettings, cluster
 from baselines.mixtures.crisp import Crisp, smoothed_histogram
+from baselines.row_embedding import text_encoder
 from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from benchmark.data.catalogue import Catalogue
