@@ -28,7 +28,7 @@ def test_a_run_takes_one_line_of_80_columns(tmp_path: Path) -> None:
     statuses = judge_runs(named, results, load_submissions(results), Queue())
     assert {status.state for status in statuses} == {"running"}
     stream = io.StringIO()
-    Console(file=stream, width=80).print(status_table(statuses, everything=False))
+    Console(file=stream, width=80).print(status_table(statuses, {}, everything=False))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2 + len(named)
     assert max(map(len, lines)) <= 80
