@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.report.results.collapse import PLACE, Collapsed, Place, collapsed_places
 from benchmark.report.results.inputs import StudyResults, load_results
 from benchmark.report.results.measures import RUN, Measure, measures_of
+from benchmark.report.results.multipliers import Multipliers, multipliers_of
 from benchmark.report.results.summary import GROUP, summarise
 from benchmark.report.statistics.pooled import Pooled, compare, compare_pairwise
 from benchmark.report.statistics.ties import ties_over_seeds
@@ -22,7 +23,8 @@ class Numbers:
     (the latter empty where it cannot be told) and ``collapsed_seeds``, of how many seeds the
     selection has collapsed; ``rows``, the same by (model, target,
     stage), a row for each method; ``pooled`` and ``pairwise``: what the losses of each measure, by
-    its key, say about the methods; ``collapsed``: whose selections have.
+    its key, say about the methods; ``collapsed``: whose selections have;
+    ``multipliers``: of pretraining's cost, None without pretraining.
     """
 
     results: StudyResults
@@ -32,6 +34,7 @@ class Numbers:
     pooled: dict[str, list[Pooled]]
     pairwise: dict[str, pd.DataFrame]
     collapsed: dict[Place, Collapsed]
+    multipliers: Multipliers | None
 
 
 def load_numbers(folder: Path) -> Numbers:
@@ -59,6 +62,7 @@ def make_numbers(results: StudyResults) -> Numbers:
         pooled={m.key: compare(methods, m.losses, baseline) for m in measures},
         pairwise={m.key: compare_pairwise(methods, m.losses) for m in measures},
         collapsed=collapsed,
+        multipliers=multipliers_of(results),
     )
 
 
