@@ -132,6 +132,14 @@ def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
     _grow(figure, height + 0.1)
 
 
+def legend_right_of(axes: Axes, handles: list[Line2D]) -> None:
+    """A legend right of one panel."""
+    legend = axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=7.5
+    )
+    dress(legend)
+
+
 def _add_legend(figure: Figure, handles: list[Line2D], **settings: Any) -> tuple[float, float]:
     """Add a legend; gives its width and height in inches."""
     names = [str(handle.get_label()) for handle in handles]

@@ -41,9 +41,9 @@ def multipliers_over_pairs(numbers: Numbers) -> list[Block]:
     columns = _columns(numbers, "", found.over_pairs, planned)
     title = f"Compute multiplier over all {results.pair_name}s, as trained"
     rules = [
-        f"The numbers above; geometric mean over seeds, then over {results.pair_name}s; >x, <x: the "
-        "mean with the bounds of those that are but bounded; - where some are bounded from above "
-        "and some from below, or cannot be extrapolated to"
+        f"The numbers of each {results.pair_name}, geometric mean over seeds, then over "
+        f"{results.pair_name}s; >x, <x: with the bounds of those that are only bounded; {NOTHING}: "
+        "some are bounded from above and some from below, or not to be had"
     ]
     return [_block(numbers, title, columns, rules)]
 
@@ -107,8 +107,8 @@ def _rules(numbers: Numbers, reference: str) -> list[str]:
         "has it (<x: before its first evaluation), else extrapolated along loss = floor + scale x "
         f"cost^-exponent, fitted by least squares to its evaluations after the warm-up and the "
         f"first {LATER:.0%} of training, shifted to pass through the last; >{FURTHEST:.0f}: beyond "
-        f"{FURTHEST:.0f} times that cost or below the floor, which is not extrapolated to; with several "
-        "seeds, some of them bounded, a bound of the mean",
+        f"{FURTHEST:.0f} times that cost or below the floor, which is not extrapolated to; "
+        "over several seeds, also if some of them are",
         seconds_rule(numbers.results),
     ]
 
