@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -34,6 +35,7 @@ from benchmark.report.statistics.power_law import FEWEST_POINTS
 
 PANEL_INCHES, LINE_INCHES = (7.6, 3.0), 0.15
 ON_A_CURVE = 60
+SIDES = 0.15
 
 
 def scaling_figure(results: StudyResults) -> Figure:
@@ -59,6 +61,10 @@ def scaling_figure(results: StudyResults) -> Figure:
     width, height = PANEL_INCHES
     size = (width, max(height, LINE_INCHES * (lines + 2)))
     figure, panels = panel_grid(len(found), 1, size, (0.0, 0.0))
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        # Text is a little wider where it is saved than where it was laid out.
+        engine.set(w_pad=SIDES)
     for (target, methods), axes in zip(found.items(), panels, strict=True):
         beyond: list[str] = []
         if methods:

@@ -11,13 +11,16 @@ import pandas as pd
 
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.summary import training_metrics
+from benchmark.report.statistics.intervals import FEWEST
 from benchmark.report.statistics.multiplier import (
+    RESAMPLES,
     Curve,
     Factor,
     Reference,
     cost_of_end,
     equivalent,
     equivalents,
+    has_only_risen,
     has_risen,
     multiplier,
     pooled,
@@ -116,7 +119,7 @@ def multipliers_frame(found: Multipliers | None) -> pd.DataFrame:
             "low": factor.low,
             "high": factor.high,
             "interval_over": factor.kind,
-            "reached": factor.reached,
+            "not_reached": factor.short,
             "runs": factor.runs,
         }
         for pair, factors in places
@@ -124,7 +127,7 @@ def multipliers_frame(found: Multipliers | None) -> pd.DataFrame:
         for quantity, factor in by_quantity.items()
     ]
     names = ("model", "target", "method", "quantity", "factor", "sign", "low", "high")
-    return pd.DataFrame(rows, columns=[*names, "interval_over", "reached", "runs"])
+    return pd.DataFrame(rows, columns=[*names, "interval_over", "not_reached", "runs"])
 
 
 def _multiplier(pairs: list[list[_Beside]], cost: str) -> Factor:
@@ -140,12 +143,16 @@ def _runs(results: StudyResults) -> dict[Run, _Run]:
     """The runs with a result as trained and an evaluation of finite loss after the start."""
     training = training_metrics(results.metrics, results.stages)
     training = training[(training["step"] > 0) & np.isfinite(training["valid_loss"])]
-    trained = results.stages[results.stages["stage"] == STAGES[0]].set_index(RUN)["valid_loss"]
+    trained = (
+        results.stages[results.stages["stage"] == STAGES[0]].set_index(RUN)["valid_loss"].to_dict()
+    )
+    training = training.sort_values("step", kind="stable")
+    losses = training["valid_loss"].to_numpy(dtype=float)
+    costs = {cost: training[cost].to_numpy(dtype=float) for cost in COSTS}
     found = {}
-    for key, lines in training.sort_values("step", kind="stable").groupby(RUN, sort=False):
+    for key, lines in training.groupby(RUN, sort=False).indices.items():
         place = cast("Run", key)
-        losses = lines["valid_loss"].to_numpy(dtype=float)
-        curves = {cost: Curve(lines[cost].to_numpy(dtype=float), losses) for cost in COSTS}
+        curves = {cost: Curve(every[lines], losses[lines]) for cost, every in costs.items()}
         found[place] = _Run(curves, float(trained[place]))
     return found
 
@@ -154,7 +161,8 @@ def _fitted(results: StudyResults, run: _Run) -> Reference:
     """A reference's curve over FLOPs, fitted to from where its rate and loss have settled."""
     steps = run.curves["step"].costs
     later = (steps > results.study.training.warmup) & (steps >= LATER * steps[-1])
-    return reference_of(run.curves["flops"], later)
+    resamples = RESAMPLES if len(results.study.seeds) < FEWEST else 0
+    return reference_of(run.curves["flops"], later, resamples)
 
 
 def _beside(
@@ -179,6 +187,9 @@ def _notes(fits: dict[Run, Reference], pair: Pair) -> Iterator[str]:
         if tuple(place) != pair:
             continue
         where, curve = f"{method} on {pair[1]}, seed {seed}", reference.curve
+        if has_only_risen(curve):
+            yield f"{where}: no multiplier: it ends with a higher valid loss than it began with"
+            continue
         if has_risen(curve):
             share = cost_of_end(curve) / curve.costs[-1]
             yield (

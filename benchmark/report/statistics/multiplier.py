@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.report.statistics.estimates import Array, mean_over_seeds
-from benchmark.report.statistics.intervals import Kind, nested_interval
+from benchmark.report.statistics.intervals import FEWEST, Kind, nested_interval
 from benchmark.report.statistics.power_law import (
     FEWEST_POINTS,
     PowerLaw,
@@ -51,7 +51,7 @@ class Factor:
 
     ``mean`` is geometric, over seeds and then over pairs. With ``sign``, it is a lower or upper
     bound and has no interval; NaN where a run has no factor, or runs have bounds on either side.
-    ``reached``: of how many of the ``runs`` there is a factor or a lower bound. ``low`` and
+    ``short``: of how many of the ``runs`` there is but an upper bound. ``low`` and
     ``high`` are NaN where they cannot be had, and infinite beyond `FURTHEST`.
     """
 
@@ -60,7 +60,7 @@ class Factor:
     low: float
     high: float
     kind: Kind | Literal["fit"]
-    reached: int
+    short: int
     runs: int
 
 
@@ -68,7 +68,7 @@ class Factor:
 class Reference:
     """The curve of a run of the reference, the fit to its later part, and that to resamples of it.
 
-    There is no fit to too few points, nor one that does not fall.
+    There is no fit to too few points, nor one that does not fall; resamples are for few seeds.
     """
 
     curve: Curve
@@ -98,17 +98,24 @@ def cost_of_end(reference: Curve) -> float:
     return cost_to_reach(reference, float(reference.losses[-1])).factor
 
 
+def has_only_risen(reference: Curve) -> bool:
+    """Whether the reference's loss at the end is above that of its first evaluation."""
+    return bool(reference.losses[-1] > reference.losses[0])
+
+
 def has_risen(reference: Curve) -> bool:
     """Whether the reference's loss at the end was reached long before."""
     return cost_of_end(reference) < RISEN * float(reference.costs[-1])
 
 
-def multiplier(reference: Curve, own: Curve) -> Bounded:
+def multiplier(reference: Curve, own: Curve) -> Bounded | None:
     """How many times less ``own`` costs than the reference until the loss that that ends with.
 
     ``>`` where the first evaluation is below it, ``<`` where none is: then it would cost more than
-    all that was spent.
+    all that was spent. None of a reference that was below it before its own first evaluation.
     """
+    if has_only_risen(reference):
+        return None
     needed = cost_to_reach(own, float(reference.losses[-1]))
     sign: dict[Sign, Sign] = {"": "", "<": ">", ">": "<"}
     return Bounded(cost_of_end(reference) / needed.factor, sign[needed.sign])
@@ -122,7 +129,8 @@ def reference_of(curve: Curve, later: NDArray[np.bool_], resamples: int = RESAMP
     fitted = fit_power_law(costs, losses)
     if fitted.scale <= 0:
         return Reference(curve, None, None)
-    return Reference(curve, fitted, resampled_fits(costs, losses, resamples))
+    drawn = resampled_fits(costs, losses, resamples) if resamples else None
+    return Reference(curve, fitted, drawn)
 
 
 def equivalent(reference: Reference, level: float) -> Bounded | None:
@@ -130,9 +138,11 @@ def equivalent(reference: Reference, level: float) -> Bounded | None:
 
     Read off its curve where that is so low, ``<`` if already at the first evaluation; else along
     the fitted power law, shifted to pass through the last evaluation, and ``>`` beyond `FURTHEST`.
-    None where that needs a fit and there is none.
+    None where that needs a fit and there is none, and of a curve that has only risen.
     """
     curve = reference.curve
+    if has_only_risen(curve):
+        return None
     end, needed = cost_of_end(curve), cost_to_reach(curve, level)
     if needed.sign != ">":
         return Bounded(needed.factor / end, needed.sign)
@@ -145,12 +155,12 @@ def equivalent(reference: Reference, level: float) -> Bounded | None:
 def equivalents(references: Sequence[Reference], levels: Sequence[float]) -> Factor:
     """`equivalent` over the seeds of a pair, (seeds,) each.
 
-    Where too few seeds bound the mean, its interval is that of the fits: percentiles over resamples
+    With fewer than `FEWEST` seeds, its interval is that of the fits: percentiles over resamples
     of their residuals.
     """
     pairs = list(zip(references, levels, strict=True))
     found = pooled([[equivalent(reference, level) for reference, level in pairs]])
-    if found.kind != "none" or found.sign or np.isnan(found.mean):
+    if len(pairs) >= FEWEST or found.sign or np.isnan(found.mean):
         return found
     draws = [_drawn(reference, level) for reference, level in pairs]
     if all(drawn.size == 1 for drawn in draws):
@@ -165,8 +175,8 @@ def pooled(factors: Sequence[Sequence[Bounded | None]]) -> Factor:
     every = [found for of_pair in factors for found in of_pair]
     known = [found for found in every if found is not None]
     signs = {found.sign for found in known} - {""}
-    reached = sum(found.sign != "<" for found in known)
-    nothing = Factor(np.nan, "", np.nan, np.nan, "none", reached, len(every))
+    short = sum(found.sign == "<" for found in known)
+    nothing = Factor(np.nan, "", np.nan, np.nan, "none", short, len(every))
     if not all(factors) or len(known) < len(every) or len(signs) > 1:
         return nothing
     logs = np.full((len(factors), max(map(len, factors))), np.nan)

@@ -78,8 +78,8 @@ def _text(factor: Factor, quantity: str, planned: int) -> str:
     if factor.runs == 0:
         return NOTHING
     fewer = f" ({factor.runs}/{planned})" if factor.runs < planned else ""
-    if quantity != EQUIVALENT and factor.reached < factor.runs:
-        some = f" in {factor.runs - factor.reached} of {factor.runs}" if factor.reached else ""
+    if quantity != EQUIVALENT and factor.short:
+        some = f" in {factor.short} of {factor.runs}" if factor.short < factor.runs else ""
         return f"{NOT_REACHED}{some}{fewer}"
     if math.isnan(factor.mean):
         return NOTHING
