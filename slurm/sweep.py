@@ -12,6 +12,7 @@ from benchmark.running.estimate import Estimates
 from benchmark.running.local import require_same_data
 from benchmark.running.planning import estimate_all, known_estimates
 from benchmark.running.times.measure import Bench, Heard
+from benchmark.study.collapse import Selection, last_selection
 from benchmark.study.contents import require_same_contents
 from benchmark.study.records import write_index
 from benchmark.study.study import Study
@@ -41,6 +42,13 @@ class Sweep:
         return judge_runs(
             self.study.runs(), self.results, submissions, ask(list(submissions.values()))
         )
+
+    def selections(self, statuses: Iterable[RunStatus]) -> dict[str, Selection]:
+        """How sharply each of these runs chose at its last evaluation, where it weighs rows."""
+        batch = self.study.training.batch
+        begun = (status.run_id for status in statuses if status.record or status.attempt)
+        found = {name: last_selection(self.results, name, batch) for name in begun}
+        return {name: selection for name, selection in found.items() if selection is not None}
 
     def plan(
         self, statuses: Iterable[RunStatus], wanted: Sequence[RunStatus], profile: Profile

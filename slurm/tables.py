@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.running.quantities import duration
+from benchmark.study.collapse import MARK, Selection
 from slurm.status import RunStatus, count
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 LISTED = 40
 HOW_TO_KNOW = "`adaptbench time` measures their steps, and --dry-run times a few"
-HEADINGS = ("run", "state", "step", "loss", "left", "heartbeat", "why")
+HEADINGS = ("run", "state", "step", "loss", "left", "heartbeat", "effective rows", "why")
+COLLAPSED = (
+    f"{MARK} {{count}} collapsed: at the last evaluation of training, the weights of the selection "
+    "sit on fewer rows, exp(entropy), than a batch holds"
+)
 LEAST_WIDTHS = {"state": 7, "why": 12}
 NAMES_END, LEAST_NAME = 12, 24
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "lost": "red", "queued": "yellow"}
@@ -64,14 +69,27 @@ def _array(array: Array) -> str:
     return ", ".join(figures)
 
 
-def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
-    """Counts by state, and the runs that somebody may want to look at."""
+def status_table(
+    statuses: Iterable[RunStatus], selections: Mapping[str, Selection], everything: bool
+) -> Group:
+    """Counts by state, and the runs that somebody may want to look at.
+
+    ``selections``: how sharply runs choose, by their ids, where they weigh rows.
+    """
     statuses = list(statuses)
     counts = count(statuses)
     summary = "  ".join(f"{number} {state}" for state, number in counts.items())
-    shown = [s for s in statuses if everything or s.state not in {"done", "missing", "queued"}]
+    collapsed = {name for name, selection in selections.items() if selection.collapsed}
+    shown = [
+        s
+        for s in statuses
+        if everything or s.state not in {"done", "missing", "queued"} or s.run_id in collapsed
+    ]
     table = Table(box=None, pad_edge=False)
-    shown_states = [_row(status) for status in (shown if everything else shown[:LISTED])]
+    shown_states = [
+        _row(status, selections.get(status.run_id))
+        for status in (shown if everything else shown[:LISTED])
+    ]
     # A column that says nothing leaves its room to the names of the runs.
     said = [any(str(row[place]) for row in shown_states) for place in range(len(HEADINGS))]
     for heading, speaks in zip(HEADINGS, said, strict=True):
@@ -89,6 +107,8 @@ def status_table(statuses: Iterable[RunStatus], everything: bool) -> Group:
         parts.append(table)
     if len(shown) > LISTED and not everything:
         parts.append(Text(f"... and {len(shown) - LISTED} more (--all lists every run)"))
+    if collapsed:
+        parts.append(Text(COLLAPSED.format(count=len(collapsed)), style="dim"))
     return Group(*parts)
 
 
@@ -113,11 +133,12 @@ class _Name:
         return Measurement(min(len(self.name), LEAST_NAME), len(self.name))
 
 
-def _row(status: RunStatus) -> list[_Name | Text | str]:
+def _row(status: RunStatus, selection: Selection | None) -> list[_Name | Text | str]:
     state = Text(status.state, style=STYLES.get(status.state, ""))
+    rows = "" if selection is None else str(selection)
     progress = status.progress
     if progress is None or status.state in {"done", "missing"}:
-        return [_Name(status.run_id), state, "", "", "", "", Text(status.reason)]
+        return [_Name(status.run_id), state, "", "", "", "", rows, Text(status.reason)]
     step = f"{progress.stage} {progress.step}/{progress.of}" if progress.of else ""
     loss = "" if progress.loss is None else f"{progress.loss:.3f}"
     left = "" if status.seconds_left is None else duration(status.seconds_left)
@@ -125,4 +146,4 @@ def _row(status: RunStatus) -> list[_Name | Text | str]:
     if progress.restarts and not why:
         why = f"restarted {progress.restarts} times"
     ago = f"{duration(status.age)} ago"
-    return [_Name(status.run_id), state, step, loss, left, ago, Text(why)]
+    return [_Name(status.run_id), state, step, loss, left, ago, rows, Text(why)]

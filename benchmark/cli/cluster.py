@@ -87,12 +87,14 @@ def status(
     """Where each run of a study stands, judged from the files that the runs leave."""
     sweep = _sweep(study, results)
     if not watch:
-        console.print(status_table(sweep.statuses(), everything))
+        statuses = sweep.statuses()
+        console.print(status_table(statuses, sweep.selections(statuses), everything))
         return
     with interruptible(), Live(console=console, auto_refresh=False) as live:
         while True:
             statuses = sweep.statuses()
-            live.update(status_table(statuses, everything), refresh=True)
+            table = status_table(statuses, sweep.selections(statuses), everything)
+            live.update(table, refresh=True)
             if not any(s.state in {"running", "queued"} for s in statuses):
                 return
             time.sleep(2.0)

@@ -179,6 +179,11 @@ def run_folder(results: Path, run_id: str) -> Path:
     return results / "runs" / run_id
 
 
+def metrics_file(results: Path, run_id: str) -> Path:
+    """The measurements of a run, one JSON object a line, oldest first."""
+    return run_folder(results, run_id) / "metrics.jsonl"
+
+
 def write_record(results: Path, record: RunRecord) -> None:
     """Publish a finished run."""
     file = run_folder(results, record.run_id) / "record.json"
@@ -188,7 +193,7 @@ def write_record(results: Path, record: RunRecord) -> None:
 def write_metrics(results: Path, run_id: str, lines: list[dict[str, Any]]) -> None:
     """Publish the measurements of a run so far, one JSON object a line."""
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    write_atomically(run_folder(results, run_id) / "metrics.jsonl", text)
+    write_atomically(metrics_file(results, run_id), text)
 
 
 def require_same_rows(results: Path, study: Study) -> None:
@@ -257,7 +262,7 @@ def load_records(results: Path) -> list[RunRecord]:
 
 def load_metrics(results: Path, run_id: str) -> list[dict[str, Any]]:
     """Measurements of a run, oldest first."""
-    file = run_folder(results, run_id) / "metrics.jsonl"
+    file = metrics_file(results, run_id)
     if not file.exists():
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

@@ -24,6 +24,8 @@ FINAL_LOSS = {
     "dds": 2.12,
 }
 STEP_FLOPS = 4.2e10
+SIZES = {"mini": 1, "small": 3, "medium": 9, "large": 27}
+"""Of models by name, over that of the first."""
 DOMAIN_ROWS = {f"a_domain_{number}": 1000 * (12 - number) for number in range(12)}
 PROXIES = ("doremi", "doge", "doremi_target")
 FAILED_AT = 150
@@ -62,7 +64,9 @@ def make_metrics(spec: RunSpec, position: int) -> list[dict[str, Any]]:
     method = spec.method.label
     final = FINAL_LOSS.get(method, 2.1 + 0.03 * (position % 7)) + 0.02 * spec.seed
     final += 0.3 * list(spec.target_name).count("g")
-    step_flops = STEP_FLOPS * COST_OF_A_STEP.get(method, 1.0 + 0.1 * (position % 5))
+    size = SIZES[spec.model_name]
+    final += 0.6 * (size**-0.5 - 1)
+    step_flops = size * STEP_FLOPS * COST_OF_A_STEP.get(method, 1.0 + 0.1 * (position % 5))
     lines = []
     for step in range(0, spec.training.steps + 1, spec.training.evaluate_every):
         progress = step / spec.training.steps
@@ -156,7 +160,7 @@ def make_record(
                 "documents": {"generic": 4567},
                 "domain_rows": DOMAIN_ROWS,
             },
-            "parameters": 118_016,
+            "parameters": 118_016 * SIZES[spec.model_name],
             "initial_weights": "9a8b",
             "stages": stages if failed_at_step is None else [],
             "environment": {

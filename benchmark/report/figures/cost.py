@@ -15,7 +15,7 @@ from benchmark.report.figures.panels import (
     SEEDS_ONE_BY_ONE,
     draw_points,
     legend_below,
-    method_handle,
+    method_handles,
     of_pair,
     panel_grid,
     range_handles,
@@ -73,7 +73,7 @@ def cost_figure(results: StudyResults) -> Figure:
             label_flops(both[0], "total cost", power_of_thousand(runs["flops"]))
             label_plainly(both[1], "total cost (seconds)")
     shown = in_order(styles, results.stages["method"])
-    methods = [method_handle(name, styles[name], line=False) for name in shown]
+    methods = method_handles(results, shown, styles, line=False)
     front = Line2D([], [], color=GREY, linestyle=":", label="best for its cost (means)")
     legend_below(figure, [*methods, *stage_handles(), *range_handles(results), front])
     return figure

@@ -14,7 +14,7 @@ from benchmark.report.figures.panels import (
     SEEDS_ONE_BY_ONE,
     joined,
     legend_below,
-    method_handle,
+    method_handles,
     of_pair,
     panel_grid,
     range_handles,
@@ -64,10 +64,8 @@ def curves_figure(results: StudyResults) -> Figure:
         label_flops(right, "cost so far", power_of_thousand(curves["flops"]))
         if (model, target) in budget.index:
             _draw_budget(right, float(budget.loc[(model, target)]))
-    handles = [
-        method_handle(name, styles[name], line=True)
-        for name in in_order(styles, training["method"])
-    ]
+    shown = in_order(styles, training["method"])
+    handles = method_handles(results, shown, styles, line=True)
     budget_line = Line2D([], [], color=GREY, linestyle="--", linewidth=0.9)
     budget_line.set_label("budget at equal cost")
     legend_below(figure, [*handles, *range_handles(results), budget_line])

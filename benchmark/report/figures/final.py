@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.methods.source import Line, Style
 from benchmark.report.figures.panels import (
+    collapse_handles,
     columns_for,
     draw_points,
     joined,
@@ -21,7 +24,9 @@ from benchmark.report.figures.panels import (
     title_panel,
 )
 from benchmark.report.figures.style import GREY, method_styles, upper_limit, wrapped
+from benchmark.report.results.collapse import Collapsed, collapsed_places
 from benchmark.report.results.inputs import StudyResults
+from benchmark.study.collapse import MARK
 from benchmark.study.stages import STAGE_NAMES, STAGES
 
 REFERENCE_LINES: dict[str, Line] = {STAGES[0]: "--", STAGES[1]: ":"}
@@ -32,6 +37,7 @@ ROW_INCHES, LINE_INCHES = 0.36, 0.15
 def final_figure(results: StudyResults) -> Figure:
     """A panel for each (model, target): methods on y, test loss on x, every seed a point."""
     methods, pairs = results.methods, results.pairs
+    collapsed = collapsed_places(results)
     columns = columns_for(len(pairs))
     row = max(ROW_INCHES, LINE_INCHES * lines_of(methods, 24) + 0.05)
     size = (3.4, row * len(methods) + 1.0)
@@ -39,17 +45,25 @@ def final_figure(results: StudyResults) -> Figure:
     for number, ((model, target), axes) in enumerate(zip(pairs, panels, strict=True)):
         runs = of_pair(results.stages, model, target)
         planned = of_pair(results.planned, model, target)
-        _draw_panel(axes, runs, planned, results)
+        marked = {
+            place[2]: found for place, found in collapsed.items() if place[:2] == (model, target)
+        }
+        _draw_panel(axes, runs, planned, results, marked)
         labels = [wrapped(method) for method in methods] if number % columns == 0 else []
         axes.set_yticks(range(len(methods)), labels=labels or [""] * len(methods))
         title_panel(axes, results, model, target)
         axes.set_xlabel(f"test loss ({results.loss_unit})")
-    legend_below(figure, [*stage_handles(), *_reference_handles(results.reference)])
+    marks = collapse_handles(bool(collapsed))
+    legend_below(figure, [*stage_handles(), *_reference_handles(results.reference), *marks])
     return figure
 
 
 def _draw_panel(
-    axes: Axes, runs: pd.DataFrame, planned: pd.DataFrame, results: StudyResults
+    axes: Axes,
+    runs: pd.DataFrame,
+    planned: pd.DataFrame,
+    results: StudyResults,
+    collapsed: dict[str, Collapsed],
 ) -> None:
     styles, seeds = method_styles(results.methods), results.study.seeds
     limit, _ = upper_limit(runs["test_loss"])
@@ -58,7 +72,8 @@ def _draw_panel(
         offsets = {seed: _offset(place, len(seeds)) for place, seed in enumerate(seeds)}
         _draw_runs(axes, of_method, row + of_method["seed"].map(offsets), styles[method], limit)
         _write_cut_losses(axes, row, of_method, styles[method], limit)
-        _write_status(axes, row, of_method, planned[planned["method"] == method])
+        status = _status(of_method, planned[planned["method"] == method])
+        _write_beside(axes, row, [_collapse(collapsed.get(method)), status])
     _draw_reference(axes, runs, results.reference)
     axes.set_ylim(len(results.methods) - 0.4, -0.6)
     if runs.empty:
@@ -120,20 +135,32 @@ def _draw_reference(axes: Axes, runs: pd.DataFrame, reference: str | None) -> No
             axes.axvline(losses.mean(), color=GREY, linestyle=line, linewidth=0.9, zorder=1)
 
 
-def _write_status(axes: Axes, row: int, runs: pd.DataFrame, planned: pd.DataFrame) -> None:
-    """Right of the panel, how many of the planned seeds it shows, if not all, and why."""
+def _collapse(found: Collapsed | None) -> str:
+    """The mark of a collapsed selection, and of how many seeds, if not of all."""
+    if found is None:
+        return ""
+    return MARK if len(found.rows) == found.seeds else f"{MARK} {len(found.rows)}/{found.seeds}"
+
+
+def _status(runs: pd.DataFrame, planned: pd.DataFrame) -> str:
+    """How many of the planned seeds a row shows, if not all, and why."""
     done = int((runs["stage"] == STAGES[1]).sum())
     if done == len(planned):
-        return
+        return ""
     failed = planned[planned["status"] == "failed"]
     text = "pending"
     if not failed.empty:
         step = failed["failed_at_step"].min()
         text = "failed" if pd.isna(step) else f"failed\n(step {step:.0f})"
+    return f"{done}/{len(planned)} seeds" if done else text
+
+
+def _write_beside(axes: Axes, row: int, texts: Iterable[str]) -> None:
+    """Right of the panel."""
     axes.text(
         1.02,
         row,
-        f"{done}/{len(planned)} seeds" if done else text,
+        "\n".join(filter(None, texts)),
         transform=axes.get_yaxis_transform(),
         va="center",
         fontsize=7.5,

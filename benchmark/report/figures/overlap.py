@@ -15,7 +15,7 @@ from benchmark.report.figures.panels import (
     LeftOutError,
     legend_below,
     lines_of,
-    method_handle,
+    method_handles,
 )
 from benchmark.report.figures.style import method_styles, wrapped
 from benchmark.report.results.inputs import StudyResults
@@ -63,7 +63,7 @@ def overlap_figure(results: StudyResults) -> Figure:
             axes.set_xlabel("share of the steps", fontsize=8)
         else:
             axes.tick_params(labelbottom=False)
-    legend_below(figure, [method_handle(name, styles[name], line=True) for name in methods])
+    legend_below(figure, method_handles(results, methods, styles, line=True))
     return figure
 
 

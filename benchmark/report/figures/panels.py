@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike
 from benchmark.methods.source import Style
 from benchmark.report.figures.fonts import dress
 from benchmark.report.figures.style import GREY, columns_of, wrapped
+from benchmark.report.results.collapse import collapsed_places
 from benchmark.report.results.inputs import StudyResults
+from benchmark.study.collapse import MARK
 from benchmark.study.stages import STAGE_NAMES, STAGES
 
 NAMES_IN_A_NOTE = 2
@@ -130,6 +132,14 @@ def legend_beside(figure: Figure, handles: list[Line2D]) -> None:
     _grow(figure, height + 0.1)
 
 
+def legend_right_of(axes: Axes, handles: list[Line2D]) -> None:
+    """A legend right of one panel."""
+    legend = axes.legend(
+        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=7.5
+    )
+    dress(legend)
+
+
 def _add_legend(figure: Figure, handles: list[Line2D], **settings: Any) -> tuple[float, float]:
     """Add a legend; gives its width and height in inches."""
     names = [str(handle.get_label()) for handle in handles]
@@ -154,12 +164,30 @@ def lines_of(names: Iterable[str], width: int) -> int:
     return max((wrapped(name, width).count("\n") + 1 for name in names), default=1)
 
 
-def method_handle(name: str, style: Style, line: bool) -> Line2D:
-    """Legend entry of a method."""
+def method_handles(
+    results: StudyResults, names: Iterable[str], styles: Mapping[str, Style], line: bool
+) -> list[Line2D]:
+    """Legend entries of methods; those of which the selection of some run collapsed are marked."""
+    collapsed = {method for _, _, method in collapsed_places(results)}
+    handles = {
+        name: method_handle(name, styles[name], line, f" {MARK}" * (name in collapsed))
+        for name in names
+    }
+    return [*handles.values(), *collapse_handles(not collapsed.isdisjoint(handles))]
+
+
+def collapse_handles(collapsed: bool) -> list[Line2D]:
+    """Legend entry of the mark, where anything bears it."""
+    label = f"{MARK} selection collapsed"
+    return [Line2D([], [], label=label, linestyle="none")] if collapsed else []
+
+
+def method_handle(name: str, style: Style, line: bool, mark: str = "") -> Line2D:
+    """Legend entry of a method, and what stands behind its name."""
     return Line2D(
         [],
         [],
-        label=wrapped(name),
+        label=wrapped(name) + mark,
         color=style.colour,
         marker=style.marker,
         linestyle=style.line if line else "none",

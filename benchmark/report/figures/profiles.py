@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from benchmark.methods.source import Style
-from benchmark.report.figures.panels import LeftOutError, legend_below, method_handle, panel_grid
+from benchmark.report.figures.panels import LeftOutError, legend_below, method_handles, panel_grid
 from benchmark.report.figures.style import in_order, method_styles, upper_limit
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array, performance_profile, ratios_to_best
@@ -39,7 +39,7 @@ def profiles_figure(results: StudyResults) -> Figure:
         axes.set_title(f"{STAGE_NAMES[stage]}, {array.shape[1]} {results.pair_name}s", loc="left")
         axes.set_xlabel("test loss over the best method's")
         axes.set_ylabel(f"share of {results.pair_name}s")
-    legend_below(figure, [method_handle(name, styles[name], line=True) for name in shown])
+    legend_below(figure, method_handles(results, shown, styles, line=True))
     return figure
 
 

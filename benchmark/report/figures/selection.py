@@ -7,12 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.report.figures.panels import LeftOutError, of_pair, pair_name
+from benchmark.report.figures.panels import LeftOutError, collapse_handles, of_pair, pair_name
 from benchmark.report.figures.stacked import Cell, bands_legend, cells_figure
 from benchmark.report.figures.style import in_order, method_styles
+from benchmark.report.results.collapse import collapsed_places
 from benchmark.report.results.domains import band_colours, domain_colours, domains_by_share
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.estimates import Array
+from benchmark.study.collapse import MARK
 from benchmark.study.metrics import DOMAIN_SHARE, WEIGHTS_ENTROPY
 from benchmark.study.records import RunRecord
 from benchmark.study.stages import STAGES
@@ -42,10 +44,14 @@ def selection_figure(results: StudyResults) -> Figure:
     methods = in_order(method_styles(results.methods), results.stages["method"])
     grouped = runs.groupby([*RUN[:-1], "step"], sort=False)
     means = grouped[[*names, "effective"]].mean().reset_index()
+    collapsed = collapsed_places(results)
     cells = {
         pair_name(results, *pair): [
             _corpus_cell(results.records, pair, names),
-            *(_cell(of_pair(means, *pair), method, names) for method in methods),
+            *(
+                _cell(of_pair(means, *pair), method, names, MARK * ((*pair, method) in collapsed))
+                for method in methods
+            ),
         ]
         for pair in results.pairs
     }
@@ -54,7 +60,8 @@ def selection_figure(results: StudyResults) -> Figure:
         "in each cell from the first step to the last",
     )
     figure = cells_figure(cells, [CORPUS, *methods], labels)
-    bands_legend(figure, domain_colours(domains), _effective_handle(means))
+    marks = collapse_handles(bool(collapsed))
+    bands_legend(figure, domain_colours(domains), [*_effective_handle(means), *marks])
     return figure
 
 
@@ -92,7 +99,7 @@ def _corpus_cell(
     return None
 
 
-def _cell(means: pd.DataFrame, method: str, names: list[str]) -> Cell | None:
+def _cell(means: pd.DataFrame, method: str, names: list[str], mark: str) -> Cell | None:
     course = means[means["method"] == method].sort_values("step")
     if course.empty:
         return None
@@ -101,6 +108,7 @@ def _cell(means: pd.DataFrame, method: str, names: list[str]) -> Cell | None:
         shares=course[names].fillna(0.0).to_numpy(dtype=float),
         colours=band_colours(len(names)),
         line=None if course["effective"].isna().all() else course["effective"].to_numpy(),
+        mark=mark,
     )
 
 

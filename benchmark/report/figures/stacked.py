@@ -26,13 +26,14 @@ class Cell:
     """Shares over training: at ``progress`` (times,), of 0 to 1, ``shares`` (times, bands).
 
     A share is of what was since the time before; ``colours`` are the bands', from the bottom.
-    ``line`` (times,) is one more share, drawn above them.
+    ``line`` (times,) is one more share, drawn above them; ``mark`` stands in the corner.
     """
 
     progress: Array
     shares: Array
     colours: Sequence[str]
     line: Array | None = None
+    mark: str = ""
 
 
 def cells_figure(
@@ -72,6 +73,10 @@ def _draw_cells(axes: Axes, cells: Sequence[Cell | None]) -> None:
             below, above = edges[:, band], edges[:, band + 1]
             bands.append(np.column_stack([[*x, *x[::-1]], [*below, *above[::-1]]]))
             colours.append(colour)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+        if cell.mark:
+            corner = number + 1 - GAP
+            axes.text(corner, 1, cell.mark, ha="right", va="top", fontsize=8, bbox=box)
         if cell.line is not None:
             lines.append(np.column_stack([x[1:], cell.line]))
     axes.add_collection(PolyCollection(bands, facecolors=colours, linewidths=0))

@@ -19,6 +19,7 @@ from benchmark.report.figures.overlap import overlap_figure
 from benchmark.report.figures.panels import LeftOutError
 from benchmark.report.figures.picture import FORMATS, encode, write
 from benchmark.report.figures.profiles import profiles_figure
+from benchmark.report.figures.scaling import scaling_figure
 from benchmark.report.figures.selection import selection_figure
 from benchmark.report.figures.style import RC
 from benchmark.report.figures.weights import weights_figure
@@ -32,6 +33,7 @@ FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
     "selection": selection_figure,
     "profiles": profiles_figure,
     "weights": weights_figure,
+    "scaling": scaling_figure,
 }
 """As they are shown, and shared out among cores in turn: neighbours take equally long."""
 SECONDS_TO_DRAW = 600
@@ -44,6 +46,7 @@ CAPTIONS = {
     "selection": "What each method trained on: shares of the provenance domains over training.",
     "profiles": "On how many targets each method is within a factor of the best.",
     "weights": "Domain weights: those that a proxy was trained with, and the mixture found.",
+    "scaling": "Test loss of models of several sizes against FLOPs, with fitted power laws.",
 }
 
 

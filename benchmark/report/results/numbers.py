@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.report.results.collapse import PLACE, Collapsed, Place, collapsed_places
 from benchmark.report.results.inputs import StudyResults, load_results
 from benchmark.report.results.measures import RUN, Measure, measures_of
+from benchmark.report.results.multipliers import Multipliers, multipliers_of
 from benchmark.report.results.summary import GROUP, summarise
 from benchmark.report.statistics.pooled import Pooled, compare, compare_pairwise
 from benchmark.report.statistics.ties import ties_over_seeds
@@ -18,9 +20,11 @@ from benchmark.report.statistics.ties import ties_over_seeds
 @dataclass(frozen=True)
 class Numbers:
     """``summary``: as of `summarise`, with ``PREFIX_best`` and ``PREFIX_tied`` of each measure
-    (the latter empty where it cannot be told), and ``rows``, the same by (model, target, stage),
-    a row for each method; ``pooled`` and ``pairwise``: what the losses of each measure, by its key,
-    say about the methods.
+    (the latter empty where it cannot be told) and ``collapsed_seeds``, of how many seeds the
+    selection has collapsed; ``rows``, the same by (model, target,
+    stage), a row for each method; ``pooled`` and ``pairwise``: what the losses of each measure, by
+    its key, say about the methods; ``collapsed``: whose selections have;
+    ``multipliers``: of pretraining's cost, None without pretraining.
     """
 
     results: StudyResults
@@ -29,6 +33,8 @@ class Numbers:
     rows: dict[tuple[str, str, str], list[dict[str, Any]]]
     pooled: dict[str, list[Pooled]]
     pairwise: dict[str, pd.DataFrame]
+    collapsed: dict[Place, Collapsed]
+    multipliers: Multipliers | None
 
 
 def load_numbers(folder: Path) -> Numbers:
@@ -46,6 +52,8 @@ def make_numbers(results: StudyResults) -> Numbers:
     methods, baseline = results.methods, results.baseline
     summary = summarise(results.planned, results.stages, results.metrics, results.reference)
     summary = _marked(summary, results, measures)
+    collapsed = collapsed_places(results)
+    summary["collapsed_seeds"] = _collapsed_seeds(summary, collapsed)
     return Numbers(
         results=results,
         measures=measures,
@@ -53,6 +61,8 @@ def make_numbers(results: StudyResults) -> Numbers:
         rows=_by_place(summary, methods),
         pooled={m.key: compare(methods, m.losses, baseline) for m in measures},
         pairwise={m.key: compare_pairwise(methods, m.losses) for m in measures},
+        collapsed=collapsed,
+        multipliers=multipliers_of(results),
     )
 
 
@@ -92,6 +102,11 @@ def _marked(
     for frames in found.values():
         summary = summary.merge(pd.concat(frames), on=GROUP, how="left")
     return summary.astype(dict.fromkeys((f"{prefix}_best" for prefix in found), "boolean"))
+
+
+def _collapsed_seeds(summary: pd.DataFrame, collapsed: dict[Place, Collapsed]) -> pd.Series[int]:
+    places = zip(*(summary[name] for name in PLACE), strict=True)
+    return pd.Series([len(collapsed[p].rows) if p in collapsed else 0 for p in places])
 
 
 def _by_place(

@@ -41,10 +41,11 @@ def equal_cost_rules(results: StudyResults, cost: str) -> tuple[str, ...]:
         "costlier methods are cut earlier (up to one interval between evaluations below the "
         "budget), cheaper ones are trained no further"
     )
-    return (rule,) if cost == "flops" else (rule, _seconds_rule(results))
+    return (rule,) if cost == "flops" else (rule, seconds_rule(results))
 
 
-def _seconds_rule(results: StudyResults) -> str:
+def seconds_rule(results: StudyResults) -> str:
+    """Where the seconds of training come from."""
     if results.times is not None:
         made, when = results.times.environment, results.times.measured[:10]
         return (
@@ -119,6 +120,8 @@ def footnotes(results: StudyResults) -> list[str]:
         seeds = ", ".join(str(seed) for seed in runs["seed"])
         notes.append(f"pending: {_place(results, model, target, method)}, seed {seeds}")
     notes += [f"no budget: {pair}" for pair in _pairs_without_reference(results)]
+    if results.reference is None:
+        notes.append("no compute multipliers: the study has no pretraining, whose cost they are of")
     return notes
 
 

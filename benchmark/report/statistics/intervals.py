@@ -68,12 +68,15 @@ def interval_over_seeds(
     return _interval(np.asarray(values, dtype=float), confidence, resamples, seed)
 
 
-def nested_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Kind, Interval | None]:
+def nested_interval(
+    values: ArrayLike, confidence: float = 0.95, widest: float = WIDEST
+) -> tuple[Kind, Interval | None]:
     """What other targets would give where pairs allow to say so, else what other seeds would.
 
     ``values`` (pairs, seeds) are log ratios of losses, NaN where a run has no result; pairs without
     any are left out. Gives over what the interval is, and None where neither can be had or
-    exceeds `WIDEST`. A seed that some pair lacks is left out of all pairs when seeds are resampled.
+    exceeds ``widest``. A seed that some pair lacks is left out of all pairs when seeds are
+    resampled.
 
     Raises:
         ValueError: as of `interval_over_pairs`.
@@ -82,18 +85,18 @@ def nested_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[Kind, 
     array = array[np.isfinite(array).any(axis=1)]
     if len(array) >= FEWEST:
         over_targets = interval_over_pairs(mean_over_seeds(array), confidence)
-        if _says_something(over_targets):
+        if _says_something(over_targets, widest):
             return "targets", over_targets
     complete = array[:, np.isfinite(array).all(axis=0)]
     if complete.shape[0] and complete.shape[1] >= 2:
         over_seeds = interval_over_seeds(complete, confidence)
-        if _says_something(over_seeds):
+        if _says_something(over_seeds, widest):
             return "seeds", over_seeds
     return "none", None
 
 
-def _says_something(interval: Interval) -> bool:
-    return bool(interval.low > -WIDEST and interval.high < WIDEST)
+def _says_something(interval: Interval, widest: float) -> bool:
+    return bool(interval.low > -widest and interval.high < widest)
 
 
 def _interval(values: Array, confidence: float, resamples: int, seed: int) -> Interval:

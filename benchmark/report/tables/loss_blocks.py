@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.report.results.collapse import Place, collapse_rule
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.results.measures import Measure
 from benchmark.report.results.numbers import Numbers
@@ -18,6 +19,7 @@ from benchmark.report.results.rules import (
 )
 from benchmark.report.results.summary import BUDGETED, costs_over_targets
 from benchmark.report.tables.blocks import NOTHING, Block, Cell, Column, number, rows_of_columns
+from benchmark.study.collapse import MARK
 from benchmark.study.stages import STAGE_NAMES, STAGES
 
 COST_NAMES = dict(zip(BUDGETED, ("FLOPs", "seconds"), strict=True))
@@ -42,8 +44,8 @@ def equal_steps(numbers: Numbers, model: str, targets: list[str]) -> Block:
             rows = numbers.rows[model, target, stage]
             columns.append((Column(target, name), _loss_cells(rows, "test_loss", "", "seeds")))
     title = f"Test loss ({results.loss_unit}) at equal steps"
-    rules = (equal_steps_rule(results.stages),)
-    return _block(results, title, model, columns, (*rules, *_mean_rules(results, columns)))
+    rules = (equal_steps_rule(results.stages), *_mean_rules(results, columns))
+    return _block(results, title, model, columns, (*rules, *_collapse(numbers, model, targets)))
 
 
 def every_seed(numbers: Numbers, model: str, targets: list[str]) -> Block:
@@ -53,11 +55,15 @@ def every_seed(numbers: Numbers, model: str, targets: list[str]) -> Block:
         pair = results.pairs.index((model, target))
         for measure in _tested(numbers):
             for place, seed in enumerate(results.study.seeds):
-                losses = measure.losses[:, pair, place]
-                cells = [Cell(number(loss, ".3f")) for loss in losses]
+                losses = zip(results.methods, measure.losses[:, pair, place], strict=True)
+                cells = [
+                    Cell(_marked(number(loss, ".3f"), numbers, (model, target, method), seed))
+                    for method, loss in losses
+                ]
                 columns.append((Column(f"{target}, {measure.name}", f"seed {seed}"), cells))
     title = f"Test loss ({results.loss_unit}) of every seed"
-    return _block(results, title, model, columns, (equal_steps_rule(results.stages),))
+    rules = (equal_steps_rule(results.stages), *_collapse(numbers, model, targets))
+    return _block(results, title, model, columns, rules)
 
 
 def equal_cost(numbers: Numbers, model: str, targets: list[str], cost: str) -> Block:
@@ -70,8 +76,8 @@ def equal_cost(numbers: Numbers, model: str, targets: list[str], cost: str) -> B
         columns.append((Column(target, "valid loss"), losses))
         columns.append((Column(target, "at step"), [Cell(_steps(row, prefix)) for row in rows]))
     title = f"Valid loss ({results.loss_unit}) at equal {COST_NAMES[cost]}, as trained"
-    rules = equal_cost_rules(results, cost)
-    return _block(results, title, model, columns, (*rules, *_mean_rules(results, columns)))
+    rules = (*equal_cost_rules(results, cost), *_mean_rules(results, columns))
+    return _block(results, title, model, columns, (*rules, *_collapse(numbers, model, targets)))
 
 
 def costs(numbers: Numbers, model: str) -> Block:
@@ -114,6 +120,16 @@ def _tested(numbers: Numbers) -> list[Measure]:
     return [measure for measure in numbers.measures if measure.split == "test"]
 
 
+def _marked(text: str, numbers: Numbers, place: Place, seed: int) -> str:
+    collapsed = place in numbers.collapsed and seed in numbers.collapsed[place].rows
+    return f"{text} {MARK}" if collapsed and text != NOTHING else text
+
+
+def _collapse(numbers: Numbers, model: str, targets: list[str]) -> list[str]:
+    shown = [(model, target, method) for target in targets for method in numbers.results.methods]
+    return collapse_rule(numbers.results, numbers.collapsed, shown)
+
+
 def _mean_rules(results: StudyResults, columns: Columns) -> list[str]:
     """The rules of means over seeds, as far as they concern these cells."""
     texts = [cell.text for _, cells in columns for cell in cells]
@@ -146,6 +162,8 @@ def _loss(row: dict[str, Any], loss: str, seeds: str) -> str:
     if pd.isna(mean):
         return OVER_BUDGET if row["seeds"] and row[seeds] == 0 else _why_missing(row)
     text = f"{mean:.3f}" if pd.isna(deviation) else f"{mean:.3f} ± {deviation:.3f}"
+    if row["collapsed_seeds"]:
+        text += f" {MARK}"
     fewer = row[seeds] < row["planned_seeds"]
     return f"{text} ({row[seeds]:.0f}/{row['planned_seeds']})" if fewer else text
 

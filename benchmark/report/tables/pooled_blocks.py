@@ -19,6 +19,7 @@ from benchmark.report.tables.blocks import (
     number,
     rows_of_columns,
 )
+from benchmark.study.collapse import MARK
 
 BOUND_BY = "bootstrap-t, no narrower than Student's t"
 
@@ -26,17 +27,20 @@ BOUND_BY = "bootstrap-t, no narrower than Student's t"
 def pooled_changes(numbers: Numbers, measures: list[Measure]) -> Block:
     """How far each method's loss is from that of the reference, over all pairs."""
     results = numbers.results
+    collapsed = {method for _, _, method in numbers.collapsed}
     columns, cells = [], []
     for measure in measures:
         rows = numbers.pooled[measure.key]
         columns += [Column(measure.name, "loss change"), Column(measure.name, "95% interval")]
-        cells += [_changes(rows), [Cell(bounds(row.low, row.high)) for row in rows]]
+        cells += [_changes(rows, collapsed), [Cell(bounds(row.low, row.high)) for row in rows]]
     shown = [row for measure in measures for row in numbers.pooled[measure.key]]
     notes = [_change_rule(results), *_interval_rules(results, shown), _marks_rule(shown)]
     if any(cell.text.endswith(")") for column in cells for cell in column):
         notes.append(
             f"(n/m): over n of the m runs that {results.baseline} has, neither bold nor underlined"
         )
+    if collapsed:
+        notes.append(f"{MARK}: with runs whose selection has collapsed, named above")
     return Block(
         title=f"Loss against {results.baseline}, over all {results.pair_name}s",
         columns=tuple(columns),
@@ -76,12 +80,14 @@ def mean_ranks(numbers: Numbers, measures: list[Measure]) -> Block:
     )
 
 
-def _changes(rows: list[Pooled]) -> list[Cell]:
+def _changes(rows: list[Pooled], collapsed: set[str]) -> list[Cell]:
     most = max(row.runs for row in rows)
     cells = []
     for row in rows:
         fewer = f" ({row.runs}/{most})" if 0 < row.runs < most else ""
-        cells.append(Cell(change(row.log_ratio) + fewer, best=row.best, tied=row.tied is True))
+        mark = f" {MARK}" if row.runs and row.method in collapsed else ""
+        text = change(row.log_ratio) + mark + fewer
+        cells.append(Cell(text, best=row.best, tied=row.tied is True))
     return cells
 
 

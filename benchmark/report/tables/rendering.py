@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.report.tables.blocks import Block, Cell
+from benchmark.study.collapse import MARK
 
 LATEX = str.maketrans(
     {
@@ -24,6 +25,7 @@ LATEX = str.maketrans(
         "|": r"\textbar{}",
         '"': r"\textquotedblright{}",
         "±": r"$\pm$",
+        MARK: r"\ddag{}",
         **{character: f"\\{character}" for character in "&%$#_{}"},
     }
 )

@@ -9,6 +9,7 @@ from benchmark.report.results.summary import BUDGETED
 from benchmark.report.statistics.intervals import FEWEST
 from benchmark.report.tables.blocks import Block
 from benchmark.report.tables.loss_blocks import costs, equal_cost, equal_steps, every_seed
+from benchmark.report.tables.multiplier_blocks import multipliers, multipliers_over_pairs
 from benchmark.report.tables.pairwise_blocks import matrices, significance
 from benchmark.report.tables.pooled_blocks import mean_ranks, pooled_changes
 
@@ -32,6 +33,8 @@ def build_blocks(numbers: Numbers, abreast: int, brief: bool = False) -> list[Bl
         for cost in BUDGETED:
             blocks += [equal_cost(numbers, model, group, cost) for group in targets]
         blocks.append(costs(numbers, model))
+        narrow = _groups_of(list(numbers.results.study.targets), max(1, abreast // 2))
+        blocks += [block for group in narrow for block in multipliers(numbers, model, group)]
     return blocks + _over_pairs(numbers, abreast, brief)
 
 
@@ -50,6 +53,7 @@ def _over_pairs(numbers: Numbers, abreast: int, brief: bool) -> list[Block]:
     groups = _groups_of(measures, len(measures) if abreast >= len(measures) else 2)
     blocks = [pooled_changes(numbers, group) for group in groups]
     blocks += [mean_ranks(numbers, group) for group in groups]
+    blocks += multipliers_over_pairs(numbers)
     if brief or len(numbers.results.methods) < 2:
         return blocks
     return [*blocks, significance(numbers), *matrices(numbers)]

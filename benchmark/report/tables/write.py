@@ -10,6 +10,7 @@ from rich.text import Text
 
 from benchmark.core.files import write_atomically
 from benchmark.report.results.measures import points
+from benchmark.report.results.multipliers import multipliers_frame
 from benchmark.report.results.numbers import Numbers, pairwise_frame, pooled_frame
 from benchmark.report.results.rules import footnotes, general_rules
 from benchmark.report.tables import rendering
@@ -27,8 +28,8 @@ IN_FILES = "every seed (where there are few) and every two methods: in table.md"
 def write_tables(numbers: Numbers, folder: Path) -> list[Path]:
     """Write ``table.md``, ``.html``, ``.tex`` and ``.csv`` into a study's results folder.
 
-    Further CSV files hold the losses of all seeds (``table-points``) and what they say over all
-    pairs (``table-pooled``, ``table-pairwise``).
+    Further CSV files hold the losses of all seeds (``table-points``), what they say over all pairs
+    (``table-pooled``, ``table-pairwise``), and compute multipliers (``table-multipliers``).
 
     Raises:
         UserError: the folder cannot be written.
@@ -41,6 +42,7 @@ def write_tables(numbers: Numbers, folder: Path) -> list[Path]:
         "table-points.csv": _csv(points(numbers.results, numbers.measures)),
         "table-pooled.csv": _csv(pooled_frame(numbers)),
         "table-pairwise.csv": _csv(pairwise_frame(numbers)),
+        "table-multipliers.csv": _csv(multipliers_frame(numbers.multipliers)),
     }
     for name, text in texts.items():
         write_atomically(folder / name, text)

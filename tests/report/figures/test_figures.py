@@ -50,6 +50,8 @@ CASES: dict[str, dict[str, Any]] = {
         "methods": [f"{name}=random" for name in LONGEST],
         "targets": ("awsdocs", "__a_target_W" + "_x" * 24),
     },
+    "four sizes": {"models": ("mini", "small", "medium", "large"), "methods": TWELVE[-5:]},
+    "two sizes and long names": {"models": ("mini", "large"), "methods": TWELVE},
     "one run": {"methods": ("random",), "targets": ("awsdocs",)},
     "all failed": {
         "methods": ("random",),
@@ -59,13 +61,15 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 LEFT_OUT: dict[str, set[str]] = {
-    "one seed": {"weights"},
-    "three seeds, failed and pending": {"weights"},
-    "five seeds, failed and pending": {"weights"},
-    "twelve methods and long names": set(),
-    "sixteen of the longest names": {"weights"},
-    "one run": {"profiles", "overlap", "weights"},
-    "all failed": {"profiles", "overlap", "weights"},
+    "one seed": {"weights", "scaling"},
+    "three seeds, failed and pending": {"weights", "scaling"},
+    "five seeds, failed and pending": {"weights", "scaling"},
+    "twelve methods and long names": {"scaling"},
+    "sixteen of the longest names": {"weights", "scaling"},
+    "four sizes": {"weights"},
+    "two sizes and long names": set(),
+    "one run": {"profiles", "overlap", "weights", "scaling"},
+    "all failed": {"profiles", "overlap", "weights", "scaling"},
 }
 
 
@@ -118,7 +122,7 @@ def test_no_text_is_clipped_or_overlaps_another(build: Build, case: str, name: s
 
 
 def test_each_figure_is_written_in_both_formats_and_the_same_again(build: Build) -> None:
-    results = build(methods=("random", "doge"))
+    results = build(methods=("random", "doge"), models=("mini", "small"))
     files, left_out = write_figures(results)
     before = {file: file.read_bytes() for file in files}
     names = {f"{name}.{ending}" for name in FIGURES for ending in ("png", "pdf")}

@@ -144,7 +144,7 @@ def test_regenerated_files_are_identical(build: Build) -> None:
     before = {file: file.read_bytes() for file in written(results)}
     assert {file.name for file in before} == {
         *(f"table.{ending}" for ending in ("md", "html", "tex", "csv")),
-        *(f"table-{kind}.csv" for kind in ("points", "pooled", "pairwise")),
+        *(f"table-{kind}.csv" for kind in ("points", "pooled", "pairwise", "multipliers")),
     }
     assert {file: file.read_bytes() for file in written(results)} == before
     assert not [file for file in results.iterdir() if file.name.startswith(".")]
