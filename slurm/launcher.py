@@ -108,7 +108,7 @@ class _Submitter:
         before = self._arrays[-1:] if profile.array_parallelism and self._arrays else []
         executor = self._executor(array.resources, {*self._ended_phases, *before})
         lanes = [
-            RunJob([self._order(run).model_dump_json() for run in lane])
+            RunJob([self._order(run).as_json() for run in lane])
             for lane in self._lanes(array)
         ]
         with self._where_it_runs(), self._apart(), executor.batch():
