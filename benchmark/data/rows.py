@@ -104,7 +104,7 @@ def build_rows(
     if not folder.is_dir():
 
         def build(partial: Path) -> None:
-            tokenizer = load_tokenizer(settings.tokenizer)
+            tokenizer = load_tokenizer(settings.loaded_tokenizer)
             tally = Tally()
             documents = read_source(source, cache, settings.whitespace, tally)
             with obituary():
@@ -120,7 +120,7 @@ def _store_key(source: AnySource, settings: DataConfig, cache: Path) -> str:
     identity = {
         "format": FORMAT_VERSION,
         "source": source_fingerprint(source, cache),
-        "tokenizer": tokenizer_fingerprint(settings.tokenizer, cache),
+        "tokenizer": tokenizer_fingerprint(settings.loaded_tokenizer, cache),
         "width": settings.width,
         "examples": settings.examples,
         "min_tokens": settings.min_tokens,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
+from benchmark.core.hub import name_and_commit
 from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.models.drawn import drawn, refusing
 from benchmark.models.losses import cross_entropy
@@ -93,8 +94,8 @@ def build_huggingface(
     ids = vocabulary_size - id_offset
     name = name_of(config)
     if config.huggingface is not None:
-        require_own_tokenizer(config.huggingface, tokenizer)
-        model = _loaded(config.huggingface, config.commit)
+        require_own_tokenizer(config.checkpoint, tokenizer)
+        model = _loaded(config.checkpoint)
         require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
         start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
     else:
@@ -127,17 +128,18 @@ def name_of(config: ModelConfig) -> str:
     return f"huggingface_config of model_type {(config.huggingface_config or {})['model_type']!r}"
 
 
-def _loaded(name: str, commit: str | None) -> Any:
+def _loaded(checkpoint: str) -> Any:
     """The model of a checkpoint, every weight of it from there, in the default precision."""
     from transformers import AutoModelForCausalLM
 
+    name, commit = name_and_commit(checkpoint)
     with refusing(
         f"model {name!r}", "give a hub id or a folder with config.json and model.safetensors"
     ):
         # Never a pickle and never code of others: only safetensors weights are accepted.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
-            revision=commit or "main",
+            revision=commit,
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.get_default_dtype(),

@@ -97,7 +97,7 @@ class Trainer:
             seed=spec.seed,
             meter=self.meter,
             learning_rate=self._learning_rate,
-            decode=text_decoder(spec.data.tokenizer),
+            decode=text_decoder(spec.data.loaded_tokenizer),
             kept=kept,
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
