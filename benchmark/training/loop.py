@@ -196,9 +196,7 @@ class Trainer:
         self.drift_guard.add(batch.positions, batch.weights)
         self.meter.count_examples(len(batch))
         self.domains.add(batch.positions)
-        progress.loss_sum += loss
-        progress.loss_count += 1
-        progress.step += 1
+        progress.count_step(loss)
         self.hooks.on_step(progress.stage, progress.step, steps, loss)
 
     def _evaluate(self, figures: Any) -> dict[str, Any]:
@@ -209,7 +207,7 @@ class Trainer:
         line = {
             "stage": progress.stage,
             "step": progress.step,
-            "train_loss": progress.loss_sum / progress.loss_count,
+            "train_loss": progress.take_mean_loss(),
             "valid_loss": mean_token_loss(self.model, self.data.target_valid),
             "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
             "flops": bill.flops,
@@ -221,7 +219,6 @@ class Trainer:
         for name in ("valid_loss", "generic_loss"):
             self._require_finite(line[name], name.replace("_", " "))
         progress.metrics.append(line)
-        progress.loss_sum, progress.loss_count = 0.0, 0
         self.hooks.on_metrics(progress.metrics)
         return line
 

@@ -28,6 +28,18 @@ class Progress:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
 
+    def count_step(self, loss: float) -> None:
+        """Count an update, which was made at this training loss."""
+        self.step += 1
+        self.loss_sum += loss
+        self.loss_count += 1
+
+    def take_mean_loss(self) -> float:
+        """Mean training loss of the steps since it was last taken."""
+        mean = self.loss_sum / self.loss_count
+        self.loss_sum, self.loss_count = 0.0, 0
+        return mean
+
     def keep_if_best(self, model: nn.Module, loss: float) -> None:
         """Keep the step and the weights of ``model`` if no ``loss`` of the stage was as low."""
         if loss < self.best_loss:
