@@ -21,7 +21,7 @@ from submitit.core.utils import DelayedSubmission, UncompletedJobError
 from submitit.helpers import TorchDistributedEnvironment
 
 from benchmark.core.errors import UserError
-from benchmark.core.frozen import Frozen
+from benchmark.core.frozen import Message
 from benchmark.running.worker import Job, run_here
 from benchmark.running.worker_process import WorkerProcess
 from benchmark.study.records import read_record
@@ -31,7 +31,7 @@ SECONDS_FOR_REQUEUE = 2.0
 """After a worker was told to stop, the signal that requeues its job may still be on its way."""
 
 
-class Order(Frozen):
+class Order(Message):
     """One run for a job: what to run, as which attempt, and how patiently."""
 
     job: Job
@@ -123,7 +123,7 @@ class RunJob:
 
     def __call__(self) -> None:
         for text in self._orders:
-            order = Order.model_validate_json(text)
+            order = Order.from_json(text)
             record = read_record(order.job.results, order.job.spec.run_id)
             if record is None:
                 self._run(order)

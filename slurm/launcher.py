@@ -108,8 +108,7 @@ class _Submitter:
         before = self._arrays[-1:] if profile.array_parallelism and self._arrays else []
         executor = self._executor(array.resources, {*self._ended_phases, *before})
         lanes = [
-            RunJob([self._order(run).model_dump_json() for run in lane])
-            for lane in self._lanes(array)
+            RunJob([self._order(run).as_json() for run in lane]) for lane in self._lanes(array)
         ]
         with self._where_it_runs(), self._apart(), executor.batch():
             jobs = [executor.submit(lane) for lane in lanes]

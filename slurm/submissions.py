@@ -12,12 +12,12 @@ from pydantic import Field
 
 from benchmark.core.config_file import load_json
 from benchmark.core.files import write_atomically
-from benchmark.core.frozen import Frozen
+from benchmark.core.frozen import Message
 from benchmark.study.environment import source_state
 from slurm.profile import Profile
 
 
-class Submission(Frozen):
+class Submission(Message):
     """One ``adaptbench submit`` or ``retry``.
 
     ``folder`` (in the cache) holds the code that runs, submitit's files and the logs; ``jobs``
@@ -59,7 +59,7 @@ def new_submission(profile: Profile, cache: Path, study: str) -> Submission:
 
 def write_submission(results: Path, submission: Submission) -> None:
     """Publish a submission, or what has become of it."""
-    write_atomically(_folder(results) / f"{submission.name}.json", submission.model_dump_json())
+    write_atomically(_folder(results) / f"{submission.name}.json", submission.as_json())
 
 
 def load_submissions(results: Path) -> dict[str, Submission]:

@@ -16,6 +16,7 @@ from benchmark import __version__
 from benchmark.cli.encoding import substitute_unknown_signs
 from benchmark.cli.messages import fail
 from benchmark.core.errors import UserError
+from benchmark.core.spelling import visible
 
 COMMANDS = {
     "run": {
@@ -130,7 +131,7 @@ def _options(
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"adaptbench: warning: {message}", file=sys.stderr)
+    print(f"adaptbench: warning: {visible(str(message))}", file=sys.stderr)
 
 
 def main() -> None:
@@ -149,6 +150,11 @@ def main() -> None:
         # Whoever read our output has gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # such as a full disk behind standard output
+        if debug:
+            raise
+        place = "" if error.filename is None else f"{error.filename}: "
+        fail(f"{place}{error.strerror or error}; --debug shows where", 1)
     except Exception as error:
         if debug:
             raise

@@ -6,6 +6,8 @@ import codecs
 import sys
 import unicodedata
 
+from benchmark.core.spelling import spelled
+
 SUBSTITUTES = {
     "±": "+-",
     "\N{MINUS SIGN}": "-",
@@ -28,7 +30,7 @@ def substitute(error: UnicodeError) -> tuple[str | bytes, int]:
     """What is printed for signs that the terminal's encoding lacks, as a handler of codecs.
 
     A plain sign that means the same, for a letter with an accent the letter, for lines of boxes a
-    hyphen or a bar, else the sign's code number.
+    hyphen or a bar, for a byte of a file name its spelling, else the sign's code number.
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -47,6 +49,8 @@ def substitute_unknown_signs() -> None:
 def _plain(sign: str) -> str:
     if sign in SUBSTITUTES:
         return SUBSTITUTES[sign]
+    if (spelling := spelled(sign)) != sign:
+        return spelling
     name = unicodedata.name(sign, "")
     if name.startswith("BOX DRAWINGS"):
         straight = "HORIZONTAL" in name and "VERTICAL" not in name and "AND" not in name.split()

@@ -10,18 +10,20 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from benchmark.core.spelling import visible
+
 console = Console()
 messages = Console(stderr=True)
 
 
 def show(line: str) -> None:
     """Print a line to standard output as it is."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
     """Print a message to standard error as it is."""
-    messages.print(message, markup=False, highlight=False, soft_wrap=True)
+    messages.print(visible(message), markup=False, highlight=False, soft_wrap=True)
 
 
 def say_written(files: Iterable[Path]) -> None:
@@ -31,7 +33,7 @@ def say_written(files: Iterable[Path]) -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say why in one line and end with ``code``."""
-    print(f"adaptbench: {message}", file=sys.stderr)
+    print(f"adaptbench: {visible(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from benchmark.core.errors import UserError, unknown, where
+from benchmark.core.frozen import Message
 from benchmark.core.strict_yaml import load_yaml
 from benchmark.core.wording import place, problem, shown
 
@@ -91,9 +93,14 @@ def load_json(file: Path, model: type[Loaded], what: str) -> Loaded:
         FileNotFoundError: there is none.
     """
     try:
-        return model.model_validate_json(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        if issubclass(model, Message):
+            return model.from_json(text)
+        return model.model_validate_json(text)
     except UnicodeDecodeError as error:
         found = f"not UTF-8 text (byte {error.start})"
+    except json.JSONDecodeError as error:
+        found = f"not JSON ({error})"
     except ValidationError as error:
         found = explain(error, model)
     raise UserError(f"{file}: not a valid {what}: {found}; remove it to redo")

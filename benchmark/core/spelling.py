@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_STEERING = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control signs but tabs and line ends, and those of bidirectional text."""
 _FIRST_BYTE = 0xDC00
 """Python keeps a byte of a file name that is not UTF-8 as this plus the byte."""
 
@@ -27,6 +29,15 @@ def domain_name(name: str) -> str:
     Two spellings of one letter look alike, and file systems keep either.
     """
     return unicodedata.normalize("NFC", spelled(name).replace("\0", ""))
+
+
+def visible(text: str) -> str:
+    """The text, signs that steer a terminal or turn the direction of writing by code number."""
+    return text if text.isprintable() else _STEERING.sub(_numbered, text)
+
+
+def _numbered(match: re.Match[str]) -> str:
+    return f"[U+{ord(match.group()):04X}]"
 
 
 def _escaped(match: re.Match[str]) -> str:

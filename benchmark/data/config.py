@@ -24,6 +24,7 @@ from pydantic import (
 
 from benchmark.core.errors import UserError, unknown
 from benchmark.core.frozen import Frozen
+from benchmark.core.hub import pinned
 from benchmark.core.spelling import domain_name
 from benchmark.data.catalogue import load_catalogue
 from benchmark.data.naming import missing_path, require_one_meaning
@@ -256,7 +257,14 @@ class DataConfig(Frozen):
     whitespace: Whitespace = "collapse"
     near_duplicates: Literal["remove", "keep"] = "keep"
     tokenizer_files: str = ""
-    """Digest of a local tokeniser's files; filled in when a study is run."""
+    """Digest of a local tokeniser's files, or ``commit:`` and the commit of one of the hub; filled
+    in when a study is run.
+    """
+
+    @property
+    def loaded_tokenizer(self) -> str:
+        """Name or folder of the tokeniser, a name of the hub with the commit that is known."""
+        return pinned(self.tokenizer, self.tokenizer_files)
 
     @model_serializer(mode="wrap")
     def _without_what_was_not(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -36,23 +36,6 @@ def checkpoint_digest(place: str, cache: Path) -> str:
     return _digest(path, _NOT_OF_MODEL, _MODEL, cache) if path.is_dir() else ""
 
 
-COMMIT = "commit:"
-
-
-def hub_commit(name: str) -> str:
-    """``commit:`` and the commit of a checkpoint of the hub that this machine has; else empty.
-
-    Asks nobody: the files are those that were fetched first.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        found = try_to_load_from_cache(name, "config.json")
-    except ValueError:  # not a name that the hub could have
-        return ""
-    return f"{COMMIT}{Path(found).parent.name}" if isinstance(found, str) else ""
-
-
 def _digest(folder: Path, but: re.Pattern[str], read: re.Pattern[str], cache: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from glob import glob
 from itertools import islice
 from pathlib import Path
@@ -64,7 +65,7 @@ def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
     rows = 0
     now_reading(where)
     try:
-        for record in _used_columns(_load(source), source, tally):
+        for record in _whatever_the_columns(source, tally):
             yield record
             rows += 1
     except UserError:
@@ -72,6 +73,53 @@ def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
     except Exception as error:  # what a loader may raise is any library's, and none is listed
         place = f"cannot be read after row {rows}" if rows else "cannot be loaded"
         raise UserError(f"{where}: {place}: {_causes(error)}{_advice(source)}") from error
+
+
+def _whatever_the_columns(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
+    """All records; file by file from where the columns of one are not those of the others."""
+    rows = 0
+    try:
+        for record in _used_columns(_load(source), source, tally):
+            yield record
+            rows += 1
+        return
+    except Exception as error:
+        files = _file_by_file(source) if _columns_differ(error) else []
+        if len(files) < 2:  # the same again
+            raise
+    records = (
+        record
+        for file in files
+        for record in _used_columns(file.as_streaming_dataset(source.split), source, tally)
+    )
+    yield from islice(records, rows, None)
+
+
+def _columns_differ(error: BaseException) -> bool:
+    """Whether values of one type were to become another; the exception is of many types."""
+    return any("couldn't cast" in str(link).lower() for link in _links(error))
+
+
+def _file_by_file(source: HubSource) -> list[Any]:
+    """A builder for each file of the data set, with the columns of that file; none if it has none.
+
+    Nor if its author says what the columns are.
+    """
+    from datasets import load_dataset_builder
+    from datasets.data_files import DataFilesDict, DataFilesList
+
+    whole = load_dataset_builder(
+        source.dataset,
+        source.name,
+        revision=source.revision,
+        data_files=list(source.data_files) if source.data_files else None,
+    )
+    files = (whole.config.data_files or {}).get(source.split, [])
+    # Not by copy, which leaves builders one dictionary for all that they hold.
+    builders = [deepcopy(whole) for _ in files if whole.info.features is None]
+    for builder, file in zip(builders, files, strict=False):
+        builder.config.data_files = DataFilesDict({source.split: DataFilesList([file], [])})
+    return builders
 
 
 def _advice(source: HubSource) -> str:
@@ -117,13 +165,15 @@ def _used_columns(data: Any, source: HubSource, tally: Tally) -> Any:
     return data.select_columns(sorted(used))
 
 
-def _causes(error: BaseException) -> str:
-    """What an exception says and what it came of, down to the first cause, on one line."""
-    said: list[str] = []
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it came of, down to the first cause."""
     link: BaseException | None = error
-    while link is not None and len(said) < 5:
-        line = one_line(link)
-        if line not in said:
-            said.append(line)
+    while link is not None:
+        yield link
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _causes(error: BaseException) -> str:
+    """What they say, on one line."""
+    said = dict.fromkeys(one_line(link) for link in islice(_links(error), 5))
     return "; because: ".join(said)

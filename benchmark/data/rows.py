@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.frozen import Frozen
 from benchmark.data.config import AnySource, DataConfig
+from benchmark.data.encoding import Integers, document_batches, encode_documents
 from benchmark.data.obituary import obituary
 from benchmark.data.sources import describe, read_source, source_fingerprint
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
@@ -27,11 +27,7 @@ ROWS_A_SECTION = 64
 """Longer documents are cut into sections of so many rows; splits never divide a section."""
 
 MOST_DOMAINS = 1 << 16
-DOCUMENTS_A_BATCH = 256
-CHARACTERS_A_BATCH = 1 << 20
-CHARACTERS_A_PIECE = 1 << 18
 
-Integers = npt.NDArray[np.integer[Any]]
 Progress = Callable[[str, int], None]
 """Called with what is being built and the rows written so far."""
 
@@ -108,7 +104,7 @@ def build_rows(
     if not folder.is_dir():
 
         def build(partial: Path) -> None:
-            tokenizer = load_tokenizer(settings.tokenizer)
+            tokenizer = load_tokenizer(settings.loaded_tokenizer)
             tally = Tally()
             documents = read_source(source, cache, settings.whitespace, tally)
             with obituary():
@@ -124,7 +120,7 @@ def _store_key(source: AnySource, settings: DataConfig, cache: Path) -> str:
     identity = {
         "format": FORMAT_VERSION,
         "source": source_fingerprint(source, cache),
-        "tokenizer": tokenizer_fingerprint(settings.tokenizer, cache),
+        "tokenizer": tokenizer_fingerprint(settings.loaded_tokenizer, cache),
         "width": settings.width,
         "examples": settings.examples,
         "min_tokens": settings.min_tokens,
@@ -154,7 +150,7 @@ def _write_store(
         ArrayWriter(folder / "documents.npy", np.int64) as documents_out,
         ArrayWriter(folder / "sections.npy", np.int64) as sections_out,
     ):
-        for batch in _batches(documents):
+        for batch in document_batches(documents):
             for document, vectors in encode_documents(batch, tokenizer):
                 n = 0
                 checked = (_within(tokens, tokenizer) for tokens in vectors)
@@ -234,53 +230,6 @@ def row_blocks(vectors: Iterable[Integers], settings: DataConfig) -> Iterator[In
         rest = tokens[whole:]
     if rest is not None and len(rest) >= min_tokens:
         yield cut_rows(rest, width, examples, min_tokens)
-
-
-def encode_documents(
-    batch: list[Document], tokenizer: Tokenizer
-) -> Iterator[tuple[Document, Iterable[Integers]]]:
-    """Each document with its tokens: in one vector, or piece by piece if it is a long one.
-
-    Encoders take a hundred times a text's size in memory, so that a document of any length is
-    given to them in pieces, cut before a space, where almost all of them cut too.
-    """
-    short = [document.text for document in batch if not _is_long(document)]
-    encoded = iter(tokenizer.encode_batch(short) if short else [])
-    for document in batch:
-        if _is_long(document):
-            parts = _pieces(document.text)
-            yield document, (tokenizer.encode_batch([part])[0] for part in parts)
-        else:
-            yield document, [next(encoded)]
-
-
-def _is_long(document: Document) -> bool:
-    return len(document.text) > CHARACTERS_A_BATCH
-
-
-def _pieces(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = min(start + CHARACTERS_A_PIECE, len(text))
-        if end < len(text):
-            space = text.rfind(" ", start + CHARACTERS_A_PIECE // 2, end)
-            end = end if space < 0 else space
-        yield text[start:end]
-        start = end
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Groups of documents, bounded in number and (but for one document) in characters."""
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if len(batch) == DOCUMENTS_A_BATCH or size >= CHARACTERS_A_BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _domain_index(domains: dict[str, int], name: str) -> int:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.core.spelling import visible
 from benchmark.data.prepare import PreparedData
 from benchmark.data.tokenizers import load_tokenizer
 
@@ -33,7 +34,7 @@ def describe_data(name: str, data: PreparedData, examples: int) -> RenderableTyp
         for split in report.rows
         for row in _first_rows(data, split, examples)
     ]
-    notes = [Text(line) for line in left_out_lines(data)]
+    notes = [Text(visible(line)) for line in left_out_lines(data)]
     alike = [Text(line) for line in near_lines(data)] if examples else []
     return Group(sizes, *notes, *alike, *shown)
 

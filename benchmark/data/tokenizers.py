@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.core.errors import UserError
+from benchmark.core.hub import name_and_commit
 from benchmark.data.digests import tokenizer_digest
 
 BYTES = "bytes"
@@ -72,7 +73,7 @@ class HuggingFaceTokenizer:
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """``bytes``, or a Hugging Face tokeniser by name or path.
+    """``bytes``, or a Hugging Face tokeniser by path or name, of a commit if that is said.
 
     Raises `UserError` if it cannot be loaded.
     """
@@ -80,8 +81,9 @@ def load_tokenizer(name: str) -> Tokenizer:
         return ByteTokenizer()
     from transformers import AutoTokenizer
 
+    place, commit = name_and_commit(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=commit)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(

@@ -14,6 +14,7 @@ from pydantic import (
 
 from benchmark.core.errors import unknown
 from benchmark.core.frozen import Frozen
+from benchmark.core.hub import pinned
 
 Positive = Annotated[int, Field(gt=0)]
 SMALLEST_WIDTH = 4
@@ -90,15 +91,14 @@ class ModelConfig(Frozen):
     huggingface: str | None = None
     huggingface_config: dict[str, Any] | None = None
     files: str = ""
-    """Digest of a local checkpoint's files, or ``commit:`` and the commit of one of the hub that is
-    on this machine; filled in when a study is run.
+    """Digest of a local checkpoint's files, or ``commit:`` and the commit of one of the hub; filled
+    in when a study is run.
     """
 
     @property
-    def commit(self) -> str:
-        """Commit of a checkpoint of the hub that is to be loaded; empty: the newest."""
-        kind, _, commit = self.files.partition(":")
-        return commit if kind == "commit" else ""
+    def checkpoint(self) -> str:
+        """Folder of the checkpoint, or its name on the hub with the commit that is known."""
+        return pinned(self.huggingface or "", self.files)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ModelConfig:

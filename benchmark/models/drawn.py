@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 import os
 import re
@@ -35,10 +36,6 @@ _ROPE = (
     "mscale",
     "mscale_all_dim",
     "truncate",
-    "full_attention",
-    "sliding_attention",
-    "main",
-    "compress",
 )
 
 
@@ -81,11 +78,8 @@ def _require_possible(given: Mapping[str, Any], usual: Any, settings: Any, kind:
         counted = isinstance(value, int) and isinstance(getattr(usual, key, None), int)
         if counted and not isinstance(value, bool) and value < 0 and "_id" not in key:
             raise UserError(f"{at}{key} must not be below 0 (got {value})")
-    rope = given.get("rope_parameters") or given.get("rope_scaling")
-    for key in rope if isinstance(rope, dict) else ():
-        near = difflib.get_close_matches(str(key), _ROPE, n=1)
-        if near and key not in _ROPE:
-            raise unknown("option", key, _ROPE, at=f"{at}rope_parameters: ")
+    for key in ("rope_parameters", "rope_scaling"):
+        _require_rope(given.get(key), usual, f"{at}{key}: ")
     said = f"huggingface_config of model_type {kind!r}"
     with refusing(said, "correct its options"), torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(settings)
@@ -96,6 +90,21 @@ def _require_possible(given: Mapping[str, Any], usual: Any, settings: Any, kind:
             f"{at}its {count:,} parameters need {BYTES_A_PARAMETER * count / 1e9:,.0f} GB to be "
             f"trained, and this machine has {memory / 1e9:,.0f}: give smaller sizes"
         )
+
+
+def _require_rope(given: Any, usual: Any, at: str) -> None:
+    """Refuse unknown options of rotary positions, which may be given for each kind of layer."""
+    for key, value in given.items() if isinstance(given, dict) else ():
+        if key not in _ROPE and not _asks_for(usual, key):
+            raise unknown("option", key, _ROPE, at=at)
+        _require_rope(value, usual, f"{at}{key}: ")
+
+
+def _asks_for(settings: Any, key: object) -> bool:
+    """Whether code of rotary positions, or of the architecture, looks up ``key`` by its name."""
+    own = type(settings).__module__
+    asking = (own, own.replace(".configuration_", ".modeling_"), "transformers.modeling_rope_utils")
+    return any(f'"{key}"' in inspect.getsource(importlib.import_module(name)) for name in asking)
 
 
 def _require_known(given: Collection[str], usual: Any, model: Any, kind: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
+from benchmark.core.hub import name_and_commit
 from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.models.drawn import drawn, refusing
 from benchmark.models.losses import cross_entropy
@@ -22,6 +23,8 @@ from benchmark.models.vocabulary import (
     require_own_tokenizer,
     start_symbol,
 )
+
+_ADVICE = "give a hub id or a folder with config.json and model.safetensors"
 
 
 class HuggingFaceModel(nn.Module):
@@ -93,8 +96,8 @@ def build_huggingface(
     ids = vocabulary_size - id_offset
     name = name_of(config)
     if config.huggingface is not None:
-        require_own_tokenizer(config.huggingface, tokenizer)
-        model = _loaded(config.huggingface, config.commit)
+        require_own_tokenizer(config.checkpoint, tokenizer)
+        model = _loaded(config.checkpoint)
         require_bytes_known(config.huggingface, tokenizer, len(model.get_input_embeddings().weight))
         start = start_symbol(name, tokenizer, model.config.bos_token_id, model.config.eos_token_id)
     else:
@@ -104,6 +107,9 @@ def build_huggingface(
     _check_fits(model, name, ids, length, tokenizer, start)
     # Rows are padded by the harness: a padding token of the model's own would only mask gradients.
     model.config.pad_token_id = None
+    # Of what a model gives out, losses take the logits, by name.
+    model.config.return_dict = True
+    model.config.output_attentions = model.config.output_hidden_states = False
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             module.padding_idx = None
@@ -127,17 +133,17 @@ def name_of(config: ModelConfig) -> str:
     return f"huggingface_config of model_type {(config.huggingface_config or {})['model_type']!r}"
 
 
-def _loaded(name: str, commit: str | None) -> Any:
+def _loaded(checkpoint: str) -> Any:
     """The model of a checkpoint, every weight of it from there, in the default precision."""
     from transformers import AutoModelForCausalLM
 
-    with refusing(
-        f"model {name!r}", "give a hub id or a folder with config.json and model.safetensors"
-    ):
+    name, commit = name_and_commit(checkpoint)
+    _require_plain(name, commit)
+    with refusing(f"model {name!r}", _ADVICE):
         # Never a pickle and never code of others: only safetensors weights are accepted.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
-            revision=commit or "main",
+            revision=commit,
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.get_default_dtype(),
@@ -156,6 +162,24 @@ def _loaded(name: str, commit: str | None) -> Any:
             "config.json describes: give the config.json that the checkpoint was saved with"
         )
     return model
+
+
+def _require_plain(name: str, commit: str) -> None:
+    """Refuse what cannot be trained as it is, or only by code of others, before it is loaded."""
+    from transformers import CONFIG_MAPPING, PretrainedConfig
+
+    with refusing(f"model {name!r}", _ADVICE):
+        said, _ = PretrainedConfig.get_config_dict(name, revision=commit)
+    if said.get("quantization_config") is not None:
+        raise UserError(
+            f"model {name!r}: its config.json has a quantization_config, and quantised weights "
+            "cannot be trained: give the checkpoint that they were made of"
+        )
+    if "auto_map" in said and said.get("model_type") not in CONFIG_MAPPING:
+        raise UserError(
+            f"model {name!r}: its model_type {said.get('model_type')!r} comes with code of its "
+            "own (auto_map in its config.json), which is not run: give a model of transformers"
+        )
 
 
 def _left_out(unexpected: Iterable[str], model: nn.Module) -> list[str]:
@@ -183,6 +207,8 @@ def _check_fits(model: Any, name: str, ids: int, length: int, tokenizer: str, st
             f"{name} knows {known} tokens but tokenizer {tokenizer!r} makes {ids}: "
             "set data.tokenizer to the model's own"
         )
+    if getattr(model.config, "num_hidden_layers", None) == 0:
+        raise UserError(f"{name} has no layer: set num_hidden_layers to 1 or more")
     if not 0 <= start < known:
         raise UserError(
             f"{name}: its start symbol, bos_token_id {start}, is none of its {known} tokens: "

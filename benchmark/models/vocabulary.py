@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError, one_line
+from benchmark.core.hub import name_and_commit
 
 _FILES = (
     "tokenizer.json",
@@ -77,7 +78,9 @@ def require_bytes_known(checkpoint: str, tokenizer: str, known: int) -> None:
 
 
 def _same_place(a: str, b: str) -> bool:
-    return a == b or (Path(a).is_dir() and Path(b).is_dir() and Path(a).samefile(b))
+    if Path(a).is_dir() and Path(b).is_dir():
+        return Path(a).samefile(b)
+    return name_and_commit(a)[0] == name_and_commit(b)[0]
 
 
 def _has_tokenizer(checkpoint: str) -> bool:
@@ -85,9 +88,12 @@ def _has_tokenizer(checkpoint: str) -> bool:
         return any((Path(checkpoint) / file).exists() for file in _FILES)
     from transformers.utils.hub import cached_file
 
+    name, commit = name_and_commit(checkpoint)
     for file in _FILES:
         try:
-            if cached_file(checkpoint, file, _raise_exceptions_for_missing_entries=False):
+            if cached_file(
+                name, file, revision=commit, _raise_exceptions_for_missing_entries=False
+            ):
                 return True
         except (OSError, ValueError):
             # What cannot be reached is told of when the weights are loaded.
@@ -98,8 +104,9 @@ def _has_tokenizer(checkpoint: str) -> bool:
 def _load(name: str) -> Any:
     from transformers import AutoTokenizer
 
+    place, commit = name_and_commit(name)
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(place, revision=commit, trust_remote_code=False)
     except Exception as error:
         raise UserError(
             f"the tokenizer of {name!r} cannot be loaded ({one_line(error)}): mend its files"

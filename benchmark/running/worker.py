@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError, one_line
-from benchmark.core.frozen import Frozen
+from benchmark.core.frozen import Message
 from benchmark.data import PreparedData, open_prepared
 from benchmark.study.environment import describe
 from benchmark.study.records import RunRecord, StageResult, write_metrics, write_record
@@ -33,7 +33,7 @@ STOPPED = 130
 SECONDS_BETWEEN_EVENTS = 0.2
 
 
-class Job(Frozen):
+class Job(Message):
     """What a worker is given."""
 
     spec: RunSpec
@@ -42,15 +42,6 @@ class Job(Frozen):
     cache: Path
     device: str
     threads: int
-
-    def as_json(self) -> str:
-        """Text that `from_json` reads; folders may have names that are not UTF-8."""
-        return json.dumps(self.model_dump(), default=os.fspath)
-
-    @classmethod
-    def from_json(cls, text: str) -> Job:
-        """The job that `as_json` wrote."""
-        return cls.model_validate(json.loads(text))
 
     def state_folder(self, data: PreparedData) -> Path:
         """Folder of the run's checkpoint and trained weights."""

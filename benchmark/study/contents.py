@@ -1,4 +1,4 @@
-"""What a study names, known by its content: checkpoints and local tokenisers.
+"""What a study names, known by its content: checkpoints and tokenisers.
 
 Rows are known by their fingerprint, and a record made from others is refused. What a model starts
 from and how many tokens it knows is in no row, so that it has to be in the run's key.
@@ -9,20 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.core.errors import UserError
+from benchmark.core.hub import COMMIT, hub_commit
 from benchmark.data.config import DataConfig
-from benchmark.data.digests import COMMIT, checkpoint_digest, hub_commit, tokenizer_digest
+from benchmark.data.digests import checkpoint_digest, tokenizer_digest
 from benchmark.models.config import ModelConfig
 from benchmark.study.records import read_index
 from benchmark.study.study import RunSpec, Study
 
 
 def with_contents(study: Study, cache: Path) -> Study:
-    """The study with the digests of its local checkpoints and of its local tokeniser.
+    """The study with what its checkpoints and its tokeniser are: files by digests, hub by commit.
 
     ``cache`` remembers the digests of files that have not changed.
 
     Raises:
-        UserError: a folder that is clearly meant as one is missing, or a file cannot be read.
+        UserError: a folder that is clearly meant as one is missing, a file cannot be read, or a
+            name of the hub is not on this machine and cannot be asked for.
     """
     models = {
         name: model.model_copy(update={"files": _files(model, cache, f"models.{name}.")})
@@ -40,10 +42,9 @@ def require_contents(spec: RunSpec, cache: Path) -> None:
         UserError: naming it.
     """
     model, data = spec.model, spec.data
-    pinned = model.files.startswith(COMMIT)  # is loaded as planned, whatever else is there
-    if model.files and not pinned and model.files != _files(model, cache):
+    if _is_of_files(model.files) and model.files != _files(model, cache):
         raise _changed(f"models.{spec.model_name}: {model.huggingface}", model.files)
-    if data.tokenizer_files and data.tokenizer_files != _tokenizer_files(data, cache):
+    if _is_of_files(data.tokenizer_files) and data.tokenizer_files != _tokenizer_files(data, cache):
         raise _changed(f"data.tokenizer: {data.tokenizer}", data.tokenizer_files)
 
 
@@ -77,6 +78,11 @@ def require_same_contents(study: Study, results: Path) -> None:
         )
 
 
+def _is_of_files(known_by: str) -> bool:
+    """A commit is loaded as planned, whatever else is there."""
+    return bool(known_by) and not known_by.startswith(COMMIT)
+
+
 def _has_records(results: Path, runs: str = "*") -> bool:
     return any((results / "runs").glob(f"{runs}/record.json"))
 
@@ -91,15 +97,17 @@ def _changed(what: str, planned: str) -> UserError:
 def _files(model: ModelConfig, cache: Path, at: str = "") -> str:
     if model.huggingface is None:
         return ""
-    _require_folder(model.huggingface, f"{at}huggingface")
-    return checkpoint_digest(model.huggingface, cache) or hub_commit(model.huggingface)
+    at = f"{at}huggingface"
+    _require_folder(model.huggingface, at)
+    return checkpoint_digest(model.huggingface, cache) or hub_commit(model.huggingface, at)
 
 
 def _tokenizer_files(data: DataConfig, cache: Path) -> str:
     if data.tokenizer == "bytes":
         return ""
-    _require_folder(data.tokenizer, "data.tokenizer")
-    return tokenizer_digest(data.tokenizer, cache)
+    at = "data.tokenizer"
+    _require_folder(data.tokenizer, at)
+    return tokenizer_digest(data.tokenizer, cache) or hub_commit(data.tokenizer, at)
 
 
 def _require_folder(name: str, at: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.api.cost import CostMeter
 from benchmark.api.kept import Kept
@@ -33,7 +33,7 @@ from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.domain_counts import DomainCounter
-from benchmark.training.progress import Progress
+from benchmark.training.progress import Progress, copied_weights
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline
@@ -97,7 +97,7 @@ class Trainer:
             seed=spec.seed,
             meter=self.meter,
             learning_rate=self._learning_rate,
-            decode=text_decoder(spec.data.tokenizer),
+            decode=text_decoder(spec.data.loaded_tokenizer),
             kept=kept,
         )
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
@@ -134,7 +134,9 @@ class Trainer:
         if not self.progress.prepared:
             self.prepare()
             if self.method.keeps_best:
-                self._keep_if_best(mean_token_loss(self.model, self.data.target_valid))
+                self.progress.keep_if_best(
+                    self.model, mean_token_loss(self.model, self.data.target_valid)
+                )
             self.save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
@@ -144,7 +146,7 @@ class Trainer:
             if self._due(settings.evaluate_every, settings.steps):
                 loss = self._evaluate(figures)["valid_loss"]
                 if self.method.keeps_best:
-                    self._keep_if_best(loss)
+                    self.progress.keep_if_best(self.model, loss)
                 self.save()
 
     def prepare(self) -> None:
@@ -178,7 +180,7 @@ class Trainer:
                 batch = self.task.target_batch(step, stream="fine-tuning")
             self._update(batch, warmed_up(step, settings.rate, settings.warmup), settings.steps)
             if self._due(settings.evaluate_every, settings.steps):
-                self._keep_if_best(self._evaluate({})["valid_loss"])
+                self.progress.keep_if_best(self.model, self._evaluate({})["valid_loss"])
                 self.save()
 
     def _update(self, batch: Batch, rate: float, steps: int) -> None:
@@ -194,9 +196,7 @@ class Trainer:
         self.drift_guard.add(batch.positions, batch.weights)
         self.meter.count_examples(len(batch))
         self.domains.add(batch.positions)
-        progress.loss_sum += loss
-        progress.loss_count += 1
-        progress.step += 1
+        progress.count_step(loss)
         self.hooks.on_step(progress.stage, progress.step, steps, loss)
 
     def _evaluate(self, figures: Any) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Trainer:
         line = {
             "stage": progress.stage,
             "step": progress.step,
-            "train_loss": progress.loss_sum / progress.loss_count,
+            "train_loss": progress.take_mean_loss(),
             "valid_loss": mean_token_loss(self.model, self.data.target_valid),
             "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
             "flops": bill.flops,
@@ -219,7 +219,6 @@ class Trainer:
         for name in ("valid_loss", "generic_loss"):
             self._require_finite(line[name], name.replace("_", " "))
         progress.metrics.append(line)
-        progress.loss_sum, progress.loss_count = 0.0, 0
         self.hooks.on_metrics(progress.metrics)
         return line
 
@@ -250,15 +249,9 @@ class Trainer:
         progress = self.progress
         self.optimizer = build_optimizer(list(self.model.parameters()))
         progress.stage, progress.step, progress.best_loss = "fine_tuned", 0, math.inf
-        progress.trained_weights = _copy(model_state(self.model))
-        self._keep_if_best(progress.results[0]["valid_loss"])
+        progress.trained_weights = copied_weights(self.model)
+        self.progress.keep_if_best(self.model, progress.results[0]["valid_loss"])
         self.save()
-
-    def _keep_if_best(self, loss: float) -> None:
-        progress = self.progress
-        if loss < progress.best_loss:
-            progress.best_loss, progress.best_step = loss, progress.step
-            progress.best_weights = _copy(model_state(self.model))
 
     def _due(self, every: int, steps: int) -> bool:
         return self.progress.step % every == 0 or self.progress.step == steps
@@ -303,7 +296,3 @@ class Trainer:
 
     def _shared(self) -> Path | None:
         return None if self.stage is None else self.stage.find()
-
-
-def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in weights.items()}

@@ -31,7 +31,7 @@ def initial_model(spec: RunSpec, data: PreparedData) -> nn.Module:
         spec.model,
         vocabulary_size=data.vocabulary_size,
         length=data.width,
-        tokenizer=spec.data.tokenizer,
+        tokenizer=spec.data.loaded_tokenizer,
         seed=spec.seed,
         probes=data.cache / "probes",
     )

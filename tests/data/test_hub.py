@@ -69,15 +69,44 @@ def test_a_wrong_text_field_names_the_fields_there(cache: Path, write_jsonl: Wri
         list(read_source(parse_source(source), cache))
 
 
+OTHERS = {
+    "null": {"url": None},
+    "text": {"url": "x"},
+    "list": {"url": ["x"], "more": 1},
+    "none": {},
+}
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("folder", [True, False])
+def test_columns_that_nobody_asks_for_may_differ_between_files(
+    streaming: bool, folder: bool, cache: Path, write_jsonl: WriteJsonl
+) -> None:
+    files = [
+        write_jsonl(f"corpus/{name}.jsonl", [{"text": f"{name} {i}"} | other for i in range(3)])
+        for name, other in sorted(OTHERS.items())
+    ]
+    named = {"dataset": "json", "data_files": [str(file) for file in files]}
+    source = {"dataset": str(files[0].parent)} if folder else named
+    tally = Tally()
+    read = read_source(parse_source(source | {"streaming": streaming}), cache, tally=tally)
+    expected = [f"{name} {i}" for name in sorted(OTHERS) for i in range(3)]
+    assert [document.text for document in read] == expected
+    assert tally.notes() == ("columns not read: more, url",)
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 def test_the_first_cause_is_in_the_message(
     streaming: bool, cache: Path, write_jsonl: WriteJsonl
 ) -> None:
-    files = [
-        str(write_jsonl(f"{url}.jsonl", [{"text": "secret", "url": url}])) for url in (None, "x")
-    ]
-    source = {"dataset": "json", "data_files": files, "streaming": streaming}
-    with pytest.raises(UserError, match=r"Couldn't cast .*string to null; `files:`") as caught:
+    """The columns that its author says are another's than those of the one file."""
+    folder = write_jsonl("corpus/a.jsonl", [{"text": "secret", "url": "x"}]).parent
+    (folder / "README.md").write_text(
+        "---\ndataset_info:\n  features:\n  - {name: text, dtype: string}\n  splits:\n"
+        "  - {name: train, num_bytes: 1, num_examples: 1}\n---\n"
+    )
+    source = {"dataset": str(folder), "streaming": streaming}
+    with pytest.raises(UserError, match=r"[Cc]ouldn't cast.*; `files:`") as caught:
         list(read_source(parse_source(source), cache))
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
 from benchmark.data import DataConfig, RowStore, build_rows, parse_source
-from benchmark.data.rows import ROWS_A_SECTION, cut_rows, encode_documents, row_blocks
+from benchmark.data.encoding import encode_documents
+from benchmark.data.rows import ROWS_A_SECTION, cut_rows, row_blocks
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document
 from benchmark.data.tokenizers import ByteTokenizer
@@ -284,8 +285,8 @@ class CountingTokenizer(ByteTokenizer):
 def test_a_document_of_any_length_is_encoded_in_pieces(
     examples: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_BATCH", 300)
-    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_PIECE", 100)
+    monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_BATCH", 300)
+    monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_PIECE", 100)
     settings = SETTINGS.model_copy(update={"examples": examples})
     texts = ["é" * 5000, " ".join(sentences(50)), "short", "x" * 301, "y" * (32 * 12 + 9)]
     tokenizer = CountingTokenizer()
@@ -303,8 +304,8 @@ def test_long_documents_keep_their_sections(
 ) -> None:
     path = write_jsonl("a.jsonl", ["a" * 9000, *sentences(9), "b c" * 3000])
     whole = build_rows(parse_source(path), SETTINGS, cache)
-    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_BATCH", 300)
-    monkeypatch.setattr("benchmark.data.rows.CHARACTERS_A_PIECE", 100)
+    monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_BATCH", 300)
+    monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_PIECE", 100)
     pieces = build_rows(parse_source(path), SETTINGS, tmp_path / "other")
     assert pieces.meta == whole.meta
 

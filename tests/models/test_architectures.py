@@ -21,7 +21,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "dds": SMALL,
     "soba": SMALL,
     "anograd": SMALL,
-    "less": {"candidates": 64, "keep": 0.5},
+    "less": {"candidates": 64, "keep": 0.04},
     "cds": {},
 }
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"

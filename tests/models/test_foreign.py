@@ -27,6 +27,8 @@ from tests.models.architectures import ARCHITECTURES, BOTH, WIDE
 
 GPT2 = {"model_type": "gpt2", **ARCHITECTURES["gpt2"][0]}
 LLAMA = {"model_type": "llama", **WIDE}
+GEMMA3 = {"model_type": "gemma3_text", **ARCHITECTURES["gemma3_text"][0]}
+ROPE = {"rope_type": "default", "rope_theta": 1e4}
 
 
 def build(options: dict[str, Any], **changes: Any) -> Any:
@@ -163,7 +165,17 @@ def test_a_later_token_that_only_moves_a_derivative_is_seen() -> None:
         (LLAMA | {"model_type": "gtp2"}, "'gtp2' is no causal.*did you mean 'gpt2'"),
         (LLAMA | {"model_type": "t5"}, "'t5' is no causal"),
         (LLAMA | {"num_hidden_layers": -1}, "num_hidden_layers must not be below 0"),
+        (LLAMA | {"num_hidden_layers": 0}, "has no layer: set num_hidden_layers to 1 or more"),
+        (GPT2 | {"n_layer": 0}, "has no layer"),
         (LLAMA | {"rope_parameters": {"rope_typ": "x"}}, "'rope_typ'.*did you mean 'rope_type'"),
+        (LLAMA | {"rope_parameters": ROPE | {"other": 1}}, "rope_parameters: unknown option 'oth"),
+        (
+            GEMMA3 | {"rope_parameters": {"full_attention": ROPE | {"fator": 2}}},
+            "rope_parameters: full_attention: .*'fator'.*did you mean 'factor'",
+        ),
+        (LLAMA | {"auto_map": {"AutoModelForCausalLM": "mine.Model"}}, "option 'auto_map'"),
+        (LLAMA | {"quantization_config": {"bits": 4}}, "option 'quantization_config'"),
+        (LLAMA | {"num_attention_heads": 0}, "could not be loaded"),
         ({"model_type": "llama", "hidden_size": 1 << 20}, "parameters need .* GB to be trained"),
     ],
 )
@@ -189,6 +201,25 @@ def test_a_model_is_probed_once_for_its_rows(tmp_path: Path) -> None:
 def test_options_that_a_configuration_takes_in_are_known() -> None:
     options = {"rope_theta": 5e5, "attention_dropout": 0.0, "use_cache": False, "bos_token_id": 3}
     build(LLAMA | options)
+    each = {"full_attention": ROPE, "sliding_attention": ROPE}
+    build(GEMMA3 | {"rope_parameters": each})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"return_dict": False},
+        {"use_cache": True},
+        {"output_attentions": True, "output_hidden_states": True},
+        {"num_labels": 3},
+        {"dtype": "float64"},
+    ],
+)
+def test_options_that_are_not_of_the_loss_change_nothing(options: dict[str, Any]) -> None:
+    rows = rows_of(2)
+    model = build(LLAMA | options)
+    assert torch.equal(model(rows), build(LLAMA)(rows))
+    assert model.model.config.output_attentions is False
 
 
 def test_a_configuration_needs_a_model_type() -> None:
@@ -247,15 +278,37 @@ def not_finite(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
+def no_layers(folder: Path) -> None:
+    saved(folder)
+    replace(folder, '"num_hidden_layers": 1', '"num_hidden_layers": 0')
+
+
+def untied(folder: Path) -> None:
+    saved(folder, LLAMA | {"tie_word_embeddings": True})
+    replace(folder, '"tie_word_embeddings": true', '"tie_word_embeddings": false')
+
+
+def quantised(folder: Path) -> None:
+    saved(folder)
+    replace(folder, "{", '{"quantization_config": {"quant_method": "gptq", "bits": 4},', 1)
+
+
+def own_code(folder: Path) -> None:
+    saved(folder)
+    replace(
+        folder, '"model_type": "llama"', '"model_type": "mine", "auto_map": {"AutoConfig": "m"}'
+    )
+
+
 def many_tokens(folder: Path) -> None:
     saved(folder, vocabulary=1000)
 
 
-def replace(folder: Path, old: str, new: str) -> None:
+def replace(folder: Path, old: str, new: str, count: int = -1) -> None:
     file = folder / "config.json"
     text = file.read_text()
     assert old in text
-    file.write_text(text.replace(old, new))
+    file.write_text(text.replace(old, new, count))
 
 
 @pytest.mark.parametrize(
@@ -268,6 +321,10 @@ def replace(folder: Path, old: str, new: str) -> None:
         (a_pointer, "could not be loaded"),
         (cut_short, "could not be loaded"),
         (not_finite, "lm_head.weight holds values that are not finite"),
+        (no_layers, "has no layer"),
+        (untied, "lacks lm_head.weight"),
+        (quantised, "has a quantization_config, and quantised weights cannot be trained"),
+        (own_code, "'mine' comes with code of its own .* which is not run"),
         (many_tokens, "knows 1000 tokens, which are not bytes"),
     ],
 )
@@ -283,6 +340,12 @@ def test_checkpoints_that_are_refused(
 def test_tied_weights_are_not_missing(tmp_path: Path) -> None:
     saved(tmp_path, GPT2)
     assert isinstance(load(tmp_path), HuggingFaceModel)
+
+
+def test_weights_of_a_head_count_whatever_the_configuration_says(tmp_path: Path) -> None:
+    head = saved(tmp_path).lm_head.weight
+    replace(tmp_path, '"tie_word_embeddings": false', '"tie_word_embeddings": true')
+    assert torch.equal(load(tmp_path).model.lm_head.weight, head)
 
 
 def test_a_checkpoint_wants_its_own_tokenizer(tmp_path: Path) -> None:

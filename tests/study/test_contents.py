@@ -82,25 +82,34 @@ def test_another_place_with_the_same_content_is_the_same_run(
         assert (there.key, there.protocol) == (here.key, here.protocol)
 
 
-def test_names_that_are_no_paths_leave_keys_as_they_are(
-    content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    study = study_of(content, "some/checkpoint", "some/tokenizer")
-    assert with_contents(study, tmp_path) == study
+def test_nothing_named_leaves_keys_as_they_are(content: dict[str, Any], tmp_path: Path) -> None:
+    study = Study.model_validate(content)
     assert with_contents(study, tmp_path).model_dump() == study.model_dump()
     assert "tokenizer_files" not in study.data.model_dump()
-    assert study.models["own"].model_dump(exclude_none=True) == {"huggingface": "some/checkpoint"}
+
+
+def test_a_swapped_link_is_another_checkpoint(
+    content: dict[str, Any], checkpoint: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(checkpoint, tmp_path / "other")
+    (other / "model.safetensors").write_bytes(b"WEIGHTS")
+    link = tmp_path / "link"
+    keys = []
+    for place in (checkpoint, other, checkpoint):
+        link.unlink(missing_ok=True)
+        link.symlink_to(place)
+        keys.append(runs_of(study_of(content, link, "bytes"), tmp_path)["own"].key)
+    assert keys[0] == keys[2] != keys[1]
 
 
 @pytest.mark.parametrize("place", ["/no/such", "./such", "../such"])
 def test_a_missing_folder_is_not_taken_for_a_name_of_the_hub(
-    content: dict[str, Any], tmp_path: Path, place: str
+    content: dict[str, Any], checkpoint: Path, tmp_path: Path, place: str
 ) -> None:
     with pytest.raises(UserError, match=rf"models\.own\.huggingface: {place}: no such folder"):
         resolve(study_of(content, place, "bytes"), tmp_path)
     with pytest.raises(UserError, match=rf"data\.tokenizer: {place}: no such folder"):
-        resolve(study_of(content, "some/model", place), tmp_path)
+        resolve(study_of(content, checkpoint, place), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.core.spelling import visible
 from benchmark.report.tables.blocks import Block, Cell
 from benchmark.study.collapse import MARK
 
@@ -59,13 +60,13 @@ def markdown_list(notes: Iterable[str]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Keep text from being read as markup, formulas included; ``in_a_word`` is no emphasis."""
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))
     return re.sub(r"[\\|*`<\[\]#&~$]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line)
 
 
 def code_markdown(text: str) -> str:
     """Text as code, in more backticks than it holds side by side."""
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", one_line)), default=0))
     space = " " if "`" in one_line or not one_line else ""
     return f"{fence}{space}{one_line}{space}{fence}"

@@ -7,6 +7,8 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmark.core.spelling import visible
+
 PACKAGE, FOLDER = "benchmark.report", "templates"
 
 
@@ -15,6 +17,7 @@ def fill(template: str, **content: object) -> str:
     environment = Environment(
         loader=PackageLoader(PACKAGE, FOLDER),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -22,6 +25,10 @@ def fill(template: str, **content: object) -> str:
     )
     style, script = _inline("page.css"), _inline("page.js")
     return environment.get_template(template).render(style=style, script=script, **content)
+
+
+def _visible(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _inline(name: str) -> Markup:

@@ -43,7 +43,7 @@ class StepperProcess:
                 start_new_session=True,
                 env={**os.environ, **fixed_threads(job.threads), **UTF_8},
             )
-        self._write(job.model_dump_json())
+        self._write(job.as_json())
 
     def wait(self) -> None:
         """Until it is ready for calls.

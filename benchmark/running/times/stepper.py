@@ -133,7 +133,7 @@ def main() -> None:
     """Answer calls until standard input ends."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    job = Job.model_validate_json(sys.stdin.readline())
+    job = Job.from_json(sys.stdin.readline())
     with tempfile.TemporaryDirectory() as folder:
         built: list[Stepper] = []
         answer = _answer(lambda: built.append(_stepper(job, Path(folder))))

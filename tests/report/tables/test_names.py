@@ -21,6 +21,8 @@ from benchmark.report.tables.rendering import code_markdown, escape_latex, escap
         ("<b>", r"\<b>"),
         ("`*[#]", r"\`\*\[\#\]"),
         ("two\nlines", "two lines"),
+        ("\x1b[31mred\u202e", r"\[U+001B\]\[31mred\[U+202E\]"),
+        ("עברית 🚀", "עברית 🚀"),
     ],
 )
 def test_markdown_shows_a_name_as_it_is(name: str, expected: str) -> None:
