@@ -116,7 +116,7 @@ class BilevelSelector(OnlineSelector):
         settings = self.hyperparameters
         big = self.task.big_batch(step, settings.downsampling)
         with torch.no_grad(), timed(SCORING):
-            log_weights = example_log_probability(self.network(big.rows), big.rows)
+            log_weights = self.draw_weights(big.rows)
         self._figures[WEIGHTS_ENTROPY] = -float((log_weights.exp() * log_weights).nansum())
         chosen = self.draw(step, log_weights)
         if not self.learns_at(step):
@@ -134,11 +134,15 @@ class BilevelSelector(OnlineSelector):
         every: int = self.hyperparameters.update_every
         return step % every == 0
 
+    def draw_weights(self, rows: Tensor) -> Tensor:
+        """Logarithms of the weights that rows are drawn by: ``[N, T] -> [N]``."""
+        least = self.hyperparameters.effective_rows * self.task.batch_size
+        return flattened(example_log_probability(self.network(rows), rows), least)
+
     def draw(self, step: int, log_weights: Tensor) -> Tensor:
         """The rows of the big batch to train on: ``[N] -> [n]`` indices."""
-        least = self.hyperparameters.effective_rows * self.task.batch_size
         noise = self.task.gumbel(step, "selection", len(log_weights))
-        return draw_without_replacement(flattened(log_weights, least), self.task.batch_size, noise)
+        return draw_without_replacement(log_weights, self.task.batch_size, noise)
 
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
         """The rows of the big batch that the outer update looks at: a uniform subset."""
