@@ -73,7 +73,7 @@ BAD = {
     "unknown model key": (
         "models.nano.transformer.depth",
         5,
-        r"unknown key 'depth' .*valid: dropout, heads",
+        r"unknown key 'depth' .*valid: .*dropout, heads",
     ),
     "unknown method": (
         "methods.0",
@@ -166,7 +166,7 @@ def refused(adaptbench: CommandLine, *arguments: str | Path) -> str:
 
 
 def test_missing_study(adaptbench: CommandLine) -> None:
-    assert "nowhere.yaml: no such study file; embedded: diagnosis, mini" in refused(
+    assert "nowhere.yaml: no such study file; embedded: development, diagnosis, mini" in refused(
         adaptbench, "run", "nowhere.yaml"
     )
     assert "unknown study 'mimi' (did you mean 'mini'?)" in refused(adaptbench, "run", "mimi")

@@ -160,7 +160,7 @@ def make_record(
                 "documents": {"generic": 4567},
                 "domain_rows": DOMAIN_ROWS,
             },
-            "parameters": 118_016 * SIZES[spec.model_name],
+            "parameters": 118_016 * SIZES.get(spec.model_name, 1),
             "initial_weights": "9a8b",
             "stages": stages if failed_at_step is None else [],
             "environment": {

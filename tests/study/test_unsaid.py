@@ -57,10 +57,10 @@ def test_keys_from_before_there_was_a_choice(
     assert Study.model_validate(json.loads(other.model_dump_json())) == other
 
 
-def test_embedded_studies_mean_what_they_always_meant() -> None:
-    for file in embedded_studies().values():
-        data = load_study(file).data
-        assert {key: getattr(data, key) for key in UNSAID} == BEFORE
+@pytest.mark.parametrize("name", ["diagnosis", "mini", "planted"])
+def test_embedded_studies_mean_what_they_always_meant(name: str) -> None:
+    data = load_study(embedded_studies()[name]).data
+    assert {key: getattr(data, key) for key in UNSAID} == BEFORE
 
 
 def test_finished_runs_are_not_left_behind_without_a_word(
