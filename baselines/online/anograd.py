@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from baselines.online.selector import BilevelSelector, SelectorHyperparameters
-from benchmark.api import Choice, RowGradients, Task, dot, token_share
+from benchmark.api import Choice, RowGradients, Task, dot, gradient, token_share
 
 EPSILON = 1e-6
 
@@ -67,15 +67,18 @@ class ANOGRAD(BilevelSelector):
         ``K`` is the identity or the Hessian. Where ``n`` does not exist, the outer gradient is
         zero, and the update is counted as left out.
         """
+        model, share = self.task.model, token_share(target)
         g = bent = generic.combined(weights)
-        goal, share = RowGradients(self.task.model, target, self.names), token_share(target)
         if self.hyperparameters.hessian:
+            goal = RowGradients(model, target, self.names)
             bent = goal.curvature(share, g)
-        s = goal.combined(share)
+            loss, s = share @ goal.losses, goal.combined(share)
+        else:
+            loss, s = gradient(model, target, share, names=self.names)
         squared, aligned = float(dot(g, bent)), float(dot(g, s))
         self.left_out += squared <= 0
         self._figures |= {
-            "outer_loss": float(share @ goal.losses),
+            "outer_loss": float(loss),
             "updates_left_out": float(self.left_out),
         }
         if squared <= 0:

@@ -47,9 +47,14 @@ class Operation:
 
     def along(self, direction: Direction, pull: Tensor) -> Tensor:
         """``<b_i, f(x_i; u)>`` for each row: ``[n]``, with ``pull`` the ``b`` ``[n, T, ...]``."""
-        value = self._at({place: direction[name] for place, name in self.names.items()})
-        # A product of a row with a column reads both once, and writes nothing of their size.
-        return torch.bmm(pull.flatten(1)[:, None], value.flatten(1)[:, :, None])[:, 0, 0]
+        moved = {place: direction[name] for place, name in self.names.items()}
+        weight = next((moved[place] for place in (1, "weight") if place in moved), None)
+        if self.function is not F.linear or weight is None or weight.shape[0] <= weight.shape[1]:
+            return _row_products(pull, self._at(moved))
+        # <b, x U^T> = <b U, x>: what is written is as wide as the narrower side.
+        found = _row_products(pull @ weight, self.arguments[0])
+        shift = next((moved[place] for place in (2, "bias") if place in moved), None)
+        return found if shift is None else found + pull.flatten(1, -2).sum(1) @ shift
 
     def combined(self, weights: Tensor, pull: Tensor) -> dict[str, Tensor]:
         """What the operation adds to ``sum_i w_i g_i``, by name; ``weights`` ``[n]``."""
@@ -91,6 +96,12 @@ class Operation:
         places = sorted(key for key in arguments if isinstance(key, int))
         keywords = {key: value for key, value in arguments.items() if isinstance(key, str)}
         return self.function(*[arguments[place] for place in places], **keywords)
+
+
+def _row_products(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product of each row of ``a`` with that of ``b``: ``[n, ...]`` twice ``-> [n]``."""
+    # A product of a row with a column reads both once, and writes nothing of their size.
+    return torch.bmm(a.flatten(1)[:, None], b.flatten(1)[:, :, None])[:, 0, 0]
 
 
 class Recording(TorchFunctionMode):

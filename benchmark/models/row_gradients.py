@@ -209,7 +209,7 @@ class RowGradients:
         outputs = [operation.output for operation in record.operations]
         pulls = torch.autograd.grad(losses.sum(), outputs, materialize_grads=True)
         self._losses = losses.detach()
-        self._keep(record.operations, pulls, torch.ones_like(self._losses))
+        self._uses = list(zip(record.operations, pulls, strict=True))
 
 
 def _some(values: Direction, names: Iterable[str]) -> dict[str, Tensor]:
