@@ -6,10 +6,12 @@ of each row. `prepare` builds the stores of a generic corpus and of a target, re
 duplicates and writes the splits; `open_prepared` reopens the result in another process.
 """
 
-from benchmark.data.config import DataConfig, Source, TargetConfig, parse_source
+from benchmark.data.building import Progress
+from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.prepare import PreparedData, open_prepared, prepare
 from benchmark.data.report import DataReport
 from benchmark.data.rows import RowStore, build_rows
+from benchmark.data.source import Source, parse_source
 from benchmark.data.tokenizers import Tokenizer, load_tokenizer
 from benchmark.data.views import RowView
 
@@ -17,6 +19,7 @@ __all__ = [
     "DataConfig",
     "DataReport",
     "PreparedData",
+    "Progress",
     "RowStore",
     "RowView",
     "Source",

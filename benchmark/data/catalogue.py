@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from benchmark.core.frozen import Frozen
 from benchmark.core.strict_yaml import load_yaml
+from benchmark.core.tasks import LANGUAGE_MODELLING
 
 HELD_OUT_MEGABYTES = 0.6
 LARGEST_HELD_OUT_SHARE = 0.25
@@ -28,13 +29,21 @@ class Package(Frozen):
 
 
 class Corpus(Frozen):
-    """An embedded corpus; ``megabytes`` is its measured UTF-8 text after deduplication."""
+    """An embedded corpus; ``megabytes`` is its measured size after deduplication.
+
+    That is of its UTF-8 text, of pairs the source side's, of images the pixels'. A corpus with
+    ``members`` has a reader of `benchmark.data.member_readers`, which takes those files of the
+    package, by patterns, and of structured ones the strings under ``keys``.
+    """
 
     package: str
     reader: str
     megabytes: PositiveFloat
     licence: str
     description: str
+    task: str = LANGUAGE_MODELLING
+    members: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
     @property
     def held_out_share(self) -> float:
@@ -62,6 +71,18 @@ class Catalogue(Frozen):
 
 @cache
 def load_catalogue() -> Catalogue:
-    """The packaged ``corpora.yaml``."""
-    text = files("benchmark.data").joinpath("corpora.yaml").read_text(encoding="utf-8")
-    return Catalogue.model_validate(load_yaml(text))
+    """The packaged ``corpora.yaml``, and ``more_corpora.yaml`` with those read by patterns.
+
+    Raises:
+        ValueError: both name a package or corpus.
+    """
+    folder = files("benchmark.data")
+    first, more = (
+        load_yaml(folder.joinpath(name).read_text(encoding="utf-8"))
+        for name in ("corpora.yaml", "more_corpora.yaml")
+    )
+    for kind, entries in more.items():
+        if twice := sorted(first[kind].keys() & entries.keys()):
+            raise ValueError(f"more_corpora.yaml: {kind}.{twice[0]} is in corpora.yaml already")
+        first[kind].update(entries)
+    return Catalogue.model_validate(first)

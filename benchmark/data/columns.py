@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.core.spelling import spelled
-from benchmark.data.config import FilesSource, HubSource
 from benchmark.data.opening import one_line
+from benchmark.data.source import FilesSource
 from benchmark.data.text import Tally
 
 RECORDS_A_BATCH = 256
@@ -66,14 +66,6 @@ def _mapped(path: Path) -> Any:
         )
 
 
-def used_fields(choice: FilesSource | HubSource) -> dict[str, str]:
-    """Fields that are read, with the key that asks for each."""
-    asked = {choice.text_field: "text_field"}
-    if choice.domain_field is not None:
-        asked.setdefault(choice.domain_field, "domain_field")
-    return asked
-
-
 def steps_to(field: str, names: list[str]) -> list[str]:
     """The field's path: itself if there is a column of that very name, else its dotted parts."""
     return [field] if field in names else field.split(".")
@@ -83,7 +75,7 @@ def _fields(
     schema: Any, choice: FilesSource, place: str, tally: Tally
 ) -> list[tuple[str, list[str]]]:
     fields = []
-    for name, key in used_fields(choice).items():
+    for name, key in choice.asked.items():
         steps = steps_to(name, schema.names)
         if schema.names.count(steps[0]) != 1:
             problem = "two columns" if steps[0] in schema.names else "no field"

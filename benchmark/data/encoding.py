@@ -1,4 +1,4 @@
-"""Documents to token vectors, batch by batch, in memory that no document's length decides."""
+"""Documents to tokens and rows, batch by batch, in memory that no document's length decides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.core.errors import UserError
 from benchmark.data.text import Document
 from benchmark.data.tokenizers import Tokenizer
 
@@ -63,3 +64,46 @@ def _pieces(text: str) -> Iterator[str]:
             end = end if space < 0 else space
         yield text[start:end]
         start = end
+
+
+def within_vocabulary(tokens: Integers, tokenizer: Tokenizer) -> Integers:
+    """The tokens; a larger one would wrap to another in the array of rows."""
+    if len(tokens) and not 0 < tokens.min() <= tokens.max() < tokenizer.vocabulary_size:
+        raise UserError(
+            f"tokenizer: {tokenizer.name!r} makes tokens outside of its own vocabulary of "
+            f"{tokenizer.vocabulary_size - 1}: mend its files or give another"
+        )
+    return tokens
+
+
+def cut_rows(tokens: Integers, width: int, examples: str, min_tokens: int) -> Integers:
+    """Rows ``[k, width]`` of one document, padded with 0; none if it is under ``min_tokens``.
+
+    ``examples``: ``first`` keeps one row, ``chunks`` all, the last if it has ``min_tokens``.
+    """
+    if examples == "first":
+        tokens = tokens[:width]
+    used = len(tokens)
+    if used % width < min_tokens:
+        used -= used % width
+    rows = np.zeros((-(-used // width), width), dtype=tokens.dtype)
+    rows.reshape(-1)[:used] = tokens[:used]
+    return rows
+
+
+def row_blocks(
+    vectors: Iterable[Integers], width: int, examples: str, min_tokens: int
+) -> Iterator[Integers]:
+    """Rows ``[k, width]`` of a document whose tokens come in pieces, as `cut_rows` of them all."""
+    rest: Integers | None = None
+    for vector in vectors:
+        tokens = vector if rest is None else np.concatenate([rest, vector])
+        whole = len(tokens) - len(tokens) % width
+        if examples == "first" and whole:
+            yield tokens[None, :width]
+            return
+        if whole:
+            yield tokens[:whole].reshape(-1, width)
+        rest = tokens[whole:]
+    if rest is not None and len(rest) >= min_tokens:
+        yield cut_rows(rest, width, examples, min_tokens)

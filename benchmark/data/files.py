@@ -23,13 +23,13 @@ from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.spelling import spelled
 from benchmark.data.columns import Records, arrow_records, parquet_records
-from benchmark.data.config import FilesSource
 from benchmark.data.fields import documents_of_records, noting_absent
 from benchmark.data.lines import json_records, paragraphs
-from benchmark.data.listing import COLUMNS, TEXT, kind_of, list_files
+from benchmark.data.listing import COLUMNS, TEXT, LocalFile, kind_of, list_files
 from benchmark.data.obituary import now_reading
 from benchmark.data.opening import reading
 from benchmark.data.signatures import require_columns
+from benchmark.data.source import FilesSource
 from benchmark.data.storage import file_sha256, writing
 from benchmark.data.text import Document, Tally
 
@@ -38,11 +38,18 @@ Item = TypeVar("Item")
 
 def read_files(source: FilesSource, tally: Tally) -> Iterator[Document]:
     """Documents of all files in order; raises `UserError` for whatever cannot be read."""
-    return noting_absent(_documents(source, tally), source, tally)
+    return read_listed(list_files(source.files).files, source, tally)
 
 
-def _documents(source: FilesSource, tally: Tally) -> Iterator[Document]:
-    for file in list_files(source.files).files:
+def read_listed(
+    files: Sequence[LocalFile], source: FilesSource, tally: Tally
+) -> Iterator[Document]:
+    """Documents of some of the source's files; raises `UserError` for whatever cannot be read."""
+    return noting_absent(_documents(files, source, tally), source, tally)
+
+
+def _documents(files: Sequence[LocalFile], source: FilesSource, tally: Tally) -> Iterator[Document]:
+    for file in files:
         now_reading(spelled(file.path))
         if kind_of(file.path) in TEXT:
             documents = _texts(file.path, file.domain, source, tally)
@@ -113,11 +120,13 @@ def _remembered(memory: Path) -> dict[str, str]:
 
 
 def _texts(path: Path, domain: str, source: FilesSource, tally: Tally) -> Iterator[Document]:
-    if source.domain_field is not None:
-        raise UserError(
-            f"{spelled(path)}: domain_field: a text file has no field {source.domain_field!r}; "
-            f"leave domain_field out, or name files of other kinds only"
-        )
+    for key in ("domain_field", "answer_field"):
+        field = getattr(source, key)
+        if field is not None:
+            raise UserError(
+                f"{spelled(path)}: {key}: a text file has no field {field!r}; leave {key} out, or "
+                "name files of other kinds only"
+            )
     wanted = not source.domains or domain in source.domains
     for text in _noting_empty(paragraphs(path, tally), path, tally):
         if wanted:

@@ -13,17 +13,17 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.core.spelling import spelled
-from benchmark.data.config import HubSource
 from benchmark.data.fields import documents_of_records, noting_absent
 from benchmark.data.files import content_digest
 from benchmark.data.obituary import now_reading
 from benchmark.data.opening import one_line
+from benchmark.data.source import HubSource
 from benchmark.data.text import Document, Tally
 
 
 def read_hub(source: HubSource, tally: Tally) -> Iterator[Document]:
     """Documents in the data set's order; raises `UserError` if it cannot be opened or read."""
-    records = islice(_records(source, tally), source.max_documents)
+    records = islice(hub_records(source, tally), source.max_documents)
     places = ((f"{source.dataset}: row {i}", record) for i, record in enumerate(records, start=1))
     documents = documents_of_records(places, source, source.dataset, tally)
     return noting_absent(documents, source, tally)
@@ -60,7 +60,8 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
+def hub_records(source: HubSource, tally: Tally) -> Iterator[dict[str, Any]]:
+    """Records in the data set's order, images as the bytes that they are stored as."""
     where = f"dataset: {source.dataset!r} (name {source.name!r}, split {source.split!r})"
     rows = 0
     now_reading(where)
@@ -154,15 +155,36 @@ def _load(source: HubSource) -> Any:
 
 def _used_columns(data: Any, source: HubSource, tally: Tally) -> Any:
     """The data set without columns that nobody asked for: decoding one may fail, or take long."""
+    data = _as_stored(data)
     names = data.column_names
     if not names:  # a stream whose columns show when it is read
         return data
-    asked = [field for field in (source.text_field, source.domain_field) if field is not None]
-    used = {field if field in names else field.split(".")[0] for field in asked}
+    used = {field if field in names else field.split(".")[0] for field in source.asked}
     if not used <= set(names):
         return data  # the first row's message names the field and those that there are
     tally.unused(set(names) - used)
-    return data.select_columns(sorted(used))
+    return _with_names(data.select_columns(sorted(used)), source.answer_field)
+
+
+def _as_stored(data: Any) -> Any:
+    """The data set with images that are not decoded, so that a corrupt one can be left out."""
+    from datasets import Image
+
+    for name, feature in (data.features or {}).items():
+        if isinstance(feature, Image):
+            data = data.cast_column(name, Image(decode=False))
+    return data
+
+
+def _with_names(data: Any, field: str | None) -> Any:
+    """Its records, with the names of labels that the data set numbers."""
+    from datasets import ClassLabel
+
+    feature = (data.features or {}).get(field)
+    if field is None or not isinstance(feature, ClassLabel):
+        return data
+    names = [None, *feature.names]  # -1 is a label that is missing
+    return ({**record, field: names[record[field] + 1]} for record in data)
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -52,6 +52,11 @@ def json_values(handle: BinaryIO, parser: json.JSONDecoder) -> Iterator[tuple[in
         yield window.line(), window.value()
 
 
+def breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether a text is no value because its end is missing."""
+    return error.pos >= len(text) - _SHORTEST_CUT or "Unterminated" in error.msg
+
+
 class _Window:
     """The part of the input that is looked at."""
 
@@ -89,8 +94,7 @@ class _Window:
             try:
                 value, end = self._parser.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
-                cut = error.pos >= len(self.text) - _SHORTEST_CUT or "Unterminated" in error.msg
-                if self._ended or not cut:
+                if self._ended or not breaks_off(self.text, error):
                     line = self.line() + self.text.count("\n", self.at, error.pos)
                     raise NotJsonError(line, error.msg) from None
             else:

@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 
 from benchmark.core.errors import UserError
 from benchmark.core.spelling import spelled
-from benchmark.data.json_values import NotJsonError, json_values
+from benchmark.data.json_values import NotJsonError, breaks_off, json_values
 from benchmark.data.opening import open_text, reading
+from benchmark.data.signatures import cut_short
 from benchmark.data.text import Tally
 
 LONGEST_PARAGRAPH_BYTES = 1 << 20
@@ -61,7 +62,7 @@ def json_records(path: Path, tally: Tally) -> Iterator[tuple[str, Record]]:
             if text.strip():
                 place = f"{spelled(path)}: line {number}"
                 with _refusing(place):
-                    record = parser.decode(text.strip())
+                    record = _decoded(text.strip(), parser, line, path, number)
                 yield place, _mapping(record, place)
 
 
@@ -109,6 +110,15 @@ def _parser(tally: Tally) -> json.JSONDecoder:
         return found
 
     return json.JSONDecoder(object_pairs_hook=unique)
+
+
+def _decoded(text: str, parser: json.JSONDecoder, line: bytes, path: Path, number: int) -> Any:
+    try:
+        return parser.decode(text)
+    except json.JSONDecodeError as error:
+        if not line.endswith(b"\n") and breaks_off(text, error):
+            raise cut_short(path, f"line {number} breaks off: ") from None
+        raise
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO
 
 from benchmark.core.errors import UserError
 from benchmark.core.spelling import spelled
-from benchmark.data.signatures import LONGEST_SIGNATURE, compression_of
+from benchmark.data.signatures import LONGEST_SIGNATURE, compression_of, cut_short
 
 BLOCK_BYTES = 1 << 16
 _LOOKED_AT = 1024
-_DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
+_DAMAGED = (zlib.error, lzma.LZMAError)
 _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -36,7 +36,11 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"files: {spelled(path)}: no such file or folder") from None
+    except EOFError as error:
+        raise cut_short(path) from error
     except (OSError, *_DAMAGED) as error:
+        if "Truncated" in str(error):
+            raise cut_short(path) from error
         reason = getattr(error, "strerror", None) or one_line(error)
         raise UserError(f"{spelled(path)}: cannot be read: {reason}") from error
 

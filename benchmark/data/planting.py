@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from benchmark.core.frozen import Frozen
-from benchmark.data.config import DataConfig, MixturePart, MixtureSource, SingleSource
+from benchmark.data.config import DataConfig
+from benchmark.data.source import MixturePart, MixtureSource, SingleSource
 
 
 class Planting(Frozen):

@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
+from benchmark.data.building import Progress
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.dedup import RowSet
+from benchmark.data.encoding import Integers
 from benchmark.data.near import NEAR_VERSION, HeldOut
 from benchmark.data.report import DataReport, NearTally, near_duplicates
-from benchmark.data.rows import Progress, RowStore, build_rows
+from benchmark.data.rows import RowStore, build_rows
 from benchmark.data.sources import listing_notes
 from benchmark.data.splits import (
     GENERIC_VALID,
@@ -28,11 +31,13 @@ from benchmark.data.splits import (
     Split,
     full_name,
     held_out,
+    nothing_left,
     set_aside,
     split_target,
     whole_sections,
 )
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
+from benchmark.data.task_rows import rows_of
 from benchmark.data.views import RowView, view_fingerprint
 
 SPLIT_VERSION = 2
@@ -57,6 +62,11 @@ class PreparedData:
     report: DataReport
 
     @property
+    def given(self) -> int:
+        """Leading cells of a row that a model is given and does not predict."""
+        return self.generic.store.meta.given
+
+    @property
     def cache(self) -> Path:
         """The cache that holds it."""
         return self.folder.parent.parent
@@ -72,7 +82,11 @@ class PreparedData:
 
 
 def prepare(
-    data: DataConfig, target: TargetConfig, cache: Path, progress: Progress | None = None
+    data: DataConfig,
+    target: TargetConfig,
+    cache: Path,
+    progress: Progress | None = None,
+    jobs: int = 1,
 ) -> PreparedData:
     """Build, or find in the cache, the rows and the splits of a generic corpus and a target.
 
@@ -81,19 +95,21 @@ def prepare(
     valid are removed, and so is the rest of each section that generic valid took from. With
     ``data.near_duplicates`` "remove", so are training rows that resemble, or whose document
     resembles, one of target test, target valid or (generic rows only) generic valid: the side that
-    is trained on loses them, so that test and valid are the same with and without.
+    is trained on loses them, so that test and valid are the same with and without. ``jobs``
+    processes build rows side by side.
     Raises `UserError` if a source is unusable, a split cannot be filled or the disk is full.
     """
-    generic = build_rows(data.generic, data, cache, progress)
-    sample = build_rows(target.source, data, cache, progress)
+    generic = build_rows(data.generic, data, cache, progress, jobs)
+    sample = build_rows(target.source, data, cache, progress, jobs)
     folder = cache / "prepared" / _key(generic, sample, data, target)
     if not folder.is_dir():
         build_folder(
             folder, lambda partial: _write(partial, generic, sample, data, target, progress)
         )
+    readers = rows_of(data.task).readers
     left_out = {
-        "generic": (*listing_notes(data.generic), *generic.meta.notes),
-        "target": (*listing_notes(target.source), *sample.meta.notes),
+        "generic": (*listing_notes(data.generic, readers), *generic.meta.notes),
+        "target": (*listing_notes(target.source, readers), *sample.meta.notes),
     }
     return _noting(open_prepared(folder), left_out)
 
@@ -184,6 +200,14 @@ def _write(
     }
     written[GENERIC_VALID] = _write_split(folder, GENERIC_VALID, generic, aside.split)
     written[GENERIC] = _write_generic(folder, generic, aside, evaluated, held, progress)
+    columns = {
+        name: partial(
+            _column,
+            generic if name in (GENERIC, GENERIC_VALID) else sample,
+            open_array(folder / f"{name}.npy"),
+        )
+        for name in SPLITS
+    }
     near = {name: written[name].near for name in (GENERIC, full_name(TRAIN))}
     names = generic.meta.domain_names
     report = DataReport(
@@ -198,6 +222,7 @@ def _write(
         duplicates_removed={name: written[name].repeated for name in SPLITS},
         near_duplicates=near_duplicates(near, GENERIC, names) if without_near else None,
         fingerprints={name: written[name].fingerprint for name in SPLITS},
+        notes=rows_of(data.task).notes(data, columns),
     )
     (folder / REPORT).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -243,14 +268,14 @@ def _write_generic(
                     keep[i] = False
                     near.count(block.start + i, int(store.domains[block.start + i]), match)
             if held is not None and progress is not None:
-                progress(f"{store.meta.source} without near-duplicates", block.stop)
+                progress(f"{store.meta.source} without near-duplicates", block.stop, len(store))
             out.append(block.start + np.flatnonzero(keep))
             domain_rows += np.bincount(store.domains[block][keep], minlength=len(names))
             documents = np.append(last_document, store.documents[block][keep])
             n_documents += int(np.count_nonzero(np.diff(documents)))
             last_document = int(documents[-1])
     if out.n_rows == 0:
-        raise _nothing_left(store, sum(near.counts.values()))
+        raise nothing_left(store, sum(near.counts.values()))
     return _Written(
         n_rows=out.n_rows,
         n_documents=n_documents,
@@ -261,14 +286,9 @@ def _write_generic(
     )
 
 
-def _nothing_left(store: RowStore, near: int) -> UserError:
-    resembling = f" and {near} that resemble held-out ones" if near else ""
-    kept = ", or keep those with data.near_duplicates: keep" if near else ""
-    return UserError(
-        f"data.generic: source {store.meta.source} has {len(store)} rows, none of which is left "
-        f"after setting generic_valid aside and removing the target's evaluation rows{resembling}; "
-        f"give a larger source{kept}"
-    )
+def _column(store: RowStore, index: Integers, place: int) -> Integers:
+    """The cells at one place of the rows of a split."""
+    return np.asarray(store.tokens[index, place])
 
 
 def _by_full_name(repeated: Counter[str]) -> dict[str, int]:

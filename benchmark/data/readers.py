@@ -9,45 +9,21 @@ from __future__ import annotations
 
 import bz2
 import csv
-import fnmatch
 import gzip
 import io
 import json
 import re
-import tarfile
 import xml.etree.ElementTree as ElementTree
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.archives import member, members
+from benchmark.data.task_rows import Reader
 from benchmark.data.text import Document, clean, strip_html, strip_wiki
 
 READER_VERSION = 1
 SHORTEST_API_TEXT = 200
-
-Reader = Callable[[Path], Iterator[Document]]
-
-
-def _members(package: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the members that match, one at a time, in the archive's order."""
-    if package.suffix == ".whl":
-        with zipfile.ZipFile(package) as wheel:
-            for name in fnmatch.filter(wheel.namelist(), pattern):
-                yield name, wheel.read(name)
-        return
-    with tarfile.open(package, "r|gz") as sdist:
-        for member in sdist:
-            if member.isfile() and fnmatch.fnmatch(member.name, pattern):
-                content = sdist.extractfile(member)
-                assert content is not None, "regular files have content"
-                yield member.name, content.read()
-
-
-def _member(package: Path, pattern: str) -> bytes:
-    """Content of the one member that matches."""
-    ((_, content),) = _members(package, pattern)
-    return content
 
 
 def _json_values(content: bytes) -> Iterator[Any]:
@@ -71,7 +47,7 @@ def _next_token(text: str, position: int) -> int:
 
 def awsdocs(package: Path) -> Iterator[Document]:
     """Documentation strings of the API descriptions, without those that are mere phrases."""
-    for _, content in _members(package, "*/data/*/service-2.json.gz"):
+    for _, content in members(package, "*/data/*/service-2.json.gz"):
         for text in _documentation(json.loads(gzip.decompress(content))):
             stripped = clean(strip_html(text))
             if len(stripped) >= SHORTEST_API_TEXT:
@@ -92,7 +68,7 @@ def _documentation(node: Any) -> Iterator[str]:
 
 def dictionary(package: Path) -> Iterator[Document]:
     """One document a headword: parts of speech, etymology, definitions, quotations."""
-    for _, content in _members(package, "*/words_*.json"):
+    for _, content in members(package, "*/words_*.json"):
         for word in _json_values(content):
             yield Document(" ".join(_entry_parts(word)), "dictionary")
 
@@ -115,32 +91,32 @@ def _after_header(content: bytes) -> str:
 
 def licences(package: Path) -> Iterator[Document]:
     """Full licence texts."""
-    for _, content in _members(package, "*/licenses/*.LICENSE"):
+    for _, content in members(package, "*/licenses/*.LICENSE"):
         yield Document(_after_header(content), "licences")
 
 
 def licence_notices(package: Path) -> Iterator[Document]:
     """Notices and mentions of licences."""
-    for _, content in _members(package, "*/rules/*.RULE"):
+    for _, content in members(package, "*/rules/*.RULE"):
         yield Document(_after_header(content), "licence_notices")
 
 
 def chat(package: Path) -> Iterator[Document]:
     """One document a conversation, its messages in order."""
-    for conversation in _json_values(_member(package, "*/dataset.json")):
+    for conversation in _json_values(member(package, "*/dataset.json")):
         texts = (message["text"] for turn in conversation["messages"] for message in turn)
         yield Document("\n".join(texts), "chat")
 
 
 def wikileads(package: Path) -> Iterator[Document]:
     """Lead paragraphs; the domain is the article's topic."""
-    for article in _json_values(_member(package, "*/summaries_en-us.json")):
+    for article in _json_values(member(package, "*/summaries_en-us.json")):
         yield Document(article["extract"], article["topic"])
 
 
 def wikiarticles(package: Path) -> Iterator[Document]:
     """Full articles, without redirects and other name spaces."""
-    dump = io.BytesIO(_member(package, "*/enwiki-latest-pages-articles1*-shortened.bz2"))
+    dump = io.BytesIO(member(package, "*/enwiki-latest-pages-articles1*-shortened.bz2"))
     with bz2.open(dump) as content:
         for _, element in ElementTree.iterparse(content):
             if not element.tag.endswith("}page"):
@@ -155,7 +131,7 @@ def _plain_files(pattern: str, domain: str) -> Reader:
     """A reader for which each matching member is a document."""
 
     def read(package: Path) -> Iterator[Document]:
-        for _, content in _members(package, pattern):
+        for _, content in members(package, pattern):
             yield Document(content.decode(), domain)
 
     return read
@@ -163,7 +139,7 @@ def _plain_files(pattern: str, domain: str) -> Reader:
 
 def friends(package: Path) -> Iterator[Document]:
     """One document an episode: who says what."""
-    content = _member(package, "*/friends-transcripts.tab").decode()
+    content = member(package, "*/friends-transcripts.tab").decode()
     rows = csv.reader(io.StringIO(content), delimiter="\t", quoting=csv.QUOTE_NONE)
     quotes = (row for row in rows if len(row) == 6 and row[0].isdigit())
     episode, lines = "", list[str]()
@@ -178,7 +154,7 @@ def friends(package: Path) -> Iterator[Document]:
 
 def bbcnews(package: Path) -> Iterator[Document]:
     """News stories; the domain is the section."""
-    for name, content in _members(package, "*/bbcnews/data/*/*.txt"):
+    for name, content in members(package, "*/bbcnews/data/*/*.txt"):
         yield Document(_utf8_or_windows(content), name.split("/")[-2])
 
 
@@ -192,7 +168,7 @@ def _utf8_or_windows(content: bytes) -> str:
 
 def kjv(package: Path) -> Iterator[Document]:
     """One document a paragraph of the text, which is a string in a Python module."""
-    source = _member(package, "*/plain_text_readers_bible.py").decode()
+    source = member(package, "*/plain_text_readers_bible.py").decode()
     for paragraph in source.split('"""')[1].splitlines():
         yield Document(paragraph, "kjv")
 
@@ -202,7 +178,7 @@ _OBO_TEXT = re.compile(r'^(name|def|comment|synonym): (?:"((?:[^"\\]|\\.)*)"|(.*
 
 def medical_hpo(package: Path) -> Iterator[Document]:
     """One document a term: name, definition, comment, synonyms."""
-    for stanza in _member(package, "*/data/hp.obo").decode().split("\n\n[Term]\n")[1:]:
+    for stanza in member(package, "*/data/hp.obo").decode().split("\n\n[Term]\n")[1:]:
         stanza = stanza.split("\n\n", 1)[0]
         matches = (_OBO_TEXT.match(line) for line in stanza.splitlines())
         texts = [re.sub(r"\\(.)", r"\1", m[2] or m[3] or "") for m in matches if m]
@@ -215,7 +191,7 @@ _CWE_PROSE |= {"Body_Text", "Effectiveness_Notes", "Summary", "Objective", "Rati
 
 def security_cwe(package: Path) -> Iterator[Document]:
     """One document a weakness, category or view: its name and its prose."""
-    content = io.BytesIO(_member(package, "*/cwec_v4.14.xml"))
+    content = io.BytesIO(member(package, "*/cwec_v4.14.xml"))
     for _, element in ElementTree.iterparse(content):
         if _local_name(element) in {"Weakness", "Category", "View"} and "Name" in element.attrib:
             parts = [element.attrib["Name"] + ".", *_prose(element)]
@@ -238,14 +214,14 @@ def _prose(parent: ElementTree.Element) -> Iterator[str]:
 
 def movies(package: Path) -> Iterator[Document]:
     """Reviews and plots; the domain says which."""
-    content = bz2.decompress(_member(package, "*/rotten_tomatoes_corpus_full.csv.bz2")).decode()
+    content = bz2.decompress(member(package, "*/rotten_tomatoes_corpus_full.csv.bz2")).decode()
     for row in csv.DictReader(io.StringIO(content)):
         yield Document(row["text"], row["category"])
 
 
 def speeches(package: Path) -> Iterator[Document]:
     """Speeches of two party conventions; the domain is the party."""
-    for party in json.loads(_member(package, "*/political_data.json")):
+    for party in json.loads(member(package, "*/political_data.json")):
         for speech in party["speeches"]:
             yield Document(speech, party["name"])
 

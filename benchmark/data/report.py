@@ -80,6 +80,8 @@ class DataReport(Frozen):
     fingerprints: dict[str, str]
     """Digest of the rows of each split."""
     left_out: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = Field(default=(), exclude_if=lambda found: not found)
+    """What the task has to say of the splits, such as labels that one of them lacks."""
 
 
 class NearTally:

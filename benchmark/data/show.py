@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,15 +11,18 @@ from rich.text import Text
 
 from benchmark.core.spelling import visible
 from benchmark.data.prepare import PreparedData
-from benchmark.data.tokenizers import load_tokenizer
 
 EXAMPLE_CHARACTERS = 60
 
+Shown = Callable[[np.ndarray], str]
+"""What writes a row as a line."""
 
-def describe_data(name: str, data: PreparedData, examples: int) -> RenderableType:
+
+def describe_data(name: str, data: PreparedData, examples: int, shown: Shown) -> RenderableType:
     """Sizes and removed duplicates of each split of target ``name``, what is left out, rows.
 
-    ``examples``: rows shown of each split; if any, some near-duplicates too.
+    ``examples``: rows shown of each split, as ``shown`` writes them; if any, some near-duplicates
+    too.
     """
     report = data.report
     sizes = Table("split", "rows", "documents", "duplicates removed (of split: rows)", title=name)
@@ -28,32 +33,31 @@ def describe_data(name: str, data: PreparedData, examples: int) -> RenderableTyp
         cells = [_counts(report.duplicates_removed[split])]
         cells += [] if near is None else [_counts(near.removed.get(split, {}))]
         sizes.add_row(split, f"{rows:,}", f"{report.documents[split]:,}", *cells)
-    decode = load_tokenizer(data.tokenizer).decode
-    shown = [
-        Text(f"{split}: {decode(row)!r}")
+    first = [
+        Text(f"{split}: {shown(row)!r}")
         for split in report.rows
         for row in _first_rows(data, split, examples)
     ]
     notes = [Text(visible(line)) for line in left_out_lines(data)]
-    alike = [Text(line) for line in near_lines(data)] if examples else []
-    return Group(sizes, *notes, *alike, *shown)
+    alike = [Text(line) for line in near_lines(data, shown)] if examples else []
+    return Group(sizes, *notes, *alike, *first)
 
 
-def near_lines(data: PreparedData) -> list[str]:
+def near_lines(data: PreparedData, shown: Shown) -> list[str]:
     """Some near-duplicates that were removed beside what they are near to, shortened."""
     near = data.report.near_duplicates
-    decode = load_tokenizer(data.tokenizer).decode
     return [
         f"removed from {found.split}, {found.kind} near to {found.near_to} "
-        f"({found.similarity:.2f}): {_shortened(decode(_row(data, found.split, found.row)))} | "
-        f"{_shortened(decode(_row(data, found.near_to, found.held_row)))}"
+        f"({found.similarity:.2f}): {_shortened(shown(_row(data, found.split, found.row)))} | "
+        f"{_shortened(shown(_row(data, found.near_to, found.held_row)))}"
         for found in (near.examples if near is not None else ())
     ]
 
 
 def left_out_lines(data: PreparedData) -> list[str]:
     """What was not read, or not used, of the generic corpus and of the target, a line each."""
-    return [f"{part}: {note}" for part, notes in data.report.left_out.items() for note in notes]
+    parts = {**data.report.left_out, "splits": data.report.notes}
+    return [f"{part}: {note}" for part, notes in parts.items() for note in notes]
 
 
 def _counts(removed: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ _PACKED = {
     ".zst": rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18",
 }
 _COLUMNS = {".parquet": rb"PAR1", ".arrow": rb"ARROW1"}
+_AT_BOTH_ENDS = (b"PAR1", b"ARROW1")
 _ARCHIVE = re.compile(rb"PK\x03\x04|Rar!|7z\xbc\xaf")
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/")
 
@@ -51,7 +52,11 @@ def require_columns(path: Path) -> None:
     """
     with path.open("rb") as handle:
         start = handle.read(LONGEST_SIGNATURE)
+        handle.seek(max(0, path.stat().st_size - LONGEST_SIGNATURE))
+        end = handle.read()
     require_no_pointer(path, start)
+    if any(start.startswith(mark) and not end.endswith(mark) for mark in _AT_BOTH_ENDS):
+        raise cut_short(path)
     held = _found(_COLUMNS, start)
     if held and held != kind_of(path):
         raise UserError(f"{spelled(path)}: holds another kind: rename it to end in {held}")
@@ -60,6 +65,11 @@ def require_columns(path: Path) -> None:
             f"{spelled(path)}: does not hold columns ({' or '.join(COLUMNS)}): rename it by what "
             "it holds"
         )
+
+
+def cut_short(path: Path, place: str = "") -> UserError:
+    """The error for a file whose end is missing, as of a download that broke off."""
+    return UserError(f"{spelled(path)}: {place}the file is cut short: fetch it again")
 
 
 def require_no_pointer(path: Path, start: bytes) -> None:

@@ -198,3 +198,14 @@ def whole_sections(store: RowStore) -> Iterator[slice]:
         if end > start:
             yield slice(start, end)
         start = max(start, end)
+
+
+def nothing_left(store: RowStore, near: int) -> UserError:
+    """The error for a generic corpus of which no row may be trained on."""
+    resembling = f" and {near} that resemble held-out ones" if near else ""
+    kept = ", or keep those with data.near_duplicates: keep" if near else ""
+    return UserError(
+        f"data.generic: source {store.meta.source} has {len(store)} rows, none of which is left "
+        f"after setting generic_valid aside and removing the target's evaluation rows{resembling}; "
+        f"give a larger source{kept}"
+    )

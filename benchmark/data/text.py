@@ -5,22 +5,33 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from html.parser import HTMLParser
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from benchmark.core.spelling import domain_name, spelled
 
 Whitespace = Literal["collapse", "keep"]
 MOST_COLUMNS_NAMED = 20
 MOST_EXAMPLES = 3
+ABSENT = "domains asked for that no document has"
 
 
 class Document(NamedTuple):
-    """One text and the provenance domain that it came from."""
+    """One example: a text, the provenance domain that it came from, and what a task adds.
+
+    Documents of one ``text`` are duplicates. ``rest`` is what the task's reader has for its
+    encoder besides: a translation, or an image and its label.
+    """
 
     text: str
     domain: str
+    rest: Any = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.text.encode()) + int(getattr(self.rest, "nbytes", 0))
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON may hold them, UTF-8 may not
@@ -33,6 +44,8 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
         self.columns: set[str] = set()
+        self.asked: dict[str, dict[str, bool]] = {}
+        """For each source that names domains, whether a document of it has each of them."""
 
     def count(self, what: str, number: int = 1, example: str = "") -> None:
         """Add ``number`` of ``what``, if any; the first examples are named."""
@@ -46,14 +59,49 @@ class Tally:
         if len(self.columns) < MOST_COLUMNS_NAMED:
             self.columns.update(columns)
 
+    def met(self, source: str, domains: Iterable[str], there: Container[str]) -> None:
+        """Of the ``domains`` that a source asks for, those ``there`` have been met."""
+        found = self.asked.setdefault(source, {})
+        for name in domains:
+            found[name] = found.get(name, False) or name in there
+
+    def add(self, other: Tally) -> None:
+        """What another one has heard, as if this one had heard it next."""
+        for what, number in other.counts.items():
+            named = other.examples.get(what, [])
+            for example in named:
+                self.count(what, 1, example)
+            self.count(what, number - len(named))
+        self.unused(other.columns)
+        for source, found in other.asked.items():
+            self.met(source, found, {name for name in found if found[name]})
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for :meth:`from_json`."""
+        return {**vars(self), "columns": sorted(self.columns)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Tally:
+        """What :meth:`as_json` gave."""
+        made = cls()
+        made.counts, made.columns = Counter(content["counts"]), set(content["columns"])
+        made.examples, made.asked = content["examples"], content["asked"]
+        return made
+
     def notes(self) -> tuple[str, ...]:
         """A line for each kind of thing that is not used."""
-        counts = [self._note(what, number) for what, number in sorted(self.counts.items())]
+        counts = [self._note(what, number) for what, number in sorted(self._counts().items())]
         names = sorted(spelled(str(name))[:40] for name in self.columns)[:MOST_COLUMNS_NAMED]
         return (*counts, *([f"columns not read: {', '.join(names)}"] if names else []))
 
+    def _counts(self) -> Counter[str]:
+        return self.counts + Counter({ABSENT: len(self._absent())})
+
+    def _absent(self) -> list[str]:
+        return [name for found in self.asked.values() for name, there in found.items() if not there]
+
     def _note(self, what: str, number: int) -> str:
-        named = self.examples.get(what, [])
+        named = self._absent()[:MOST_EXAMPLES] if what == ABSENT else self.examples.get(what, [])
         more = f" and {number - len(named):,} more" * (number > len(named))
         return f"{what}: {number:,}" + (f" ({', '.join(named)}{more})" if named else "")
 
@@ -91,7 +139,7 @@ def clean_documents(
         if whitespace == "collapse" and _has_layout(document.text.strip()):
             tally.count(LAYOUT_LOST)
         tally.count(NULS_LEFT_OUT, "\0" in document.text)
-        yield Document(text, domain_name(document.domain))
+        yield document._replace(text=text, domain=domain_name(document.domain))
 
 
 LAYOUT_LOST = (

@@ -60,6 +60,8 @@ class HuggingFaceTokenizer:
             raise UserError(
                 f"tokenizer: {name!r} has no token; give the folder of one that was trained"
             )
+        self.end = None if tokenizer.eos_token_id is None else int(tokenizer.eos_token_id) + 1
+        """The token that ends a text; None: there is none."""
         self._tokenizer = tokenizer
 
     def encode_batch(self, texts: Sequence[str]) -> list[npt.NDArray[np.integer[Any]]]:

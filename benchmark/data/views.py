@@ -29,12 +29,27 @@ class RowView:
         return len(self.index)
 
     def tokens(self, positions: Integers) -> npt.NDArray[np.int64]:
-        """Tokens ``[k, width]`` of the rows at ``positions [k]``."""
-        return self.store.tokens[self.index[positions]].astype(np.int64)
+        """Cells ``[k, width]`` of the rows at ``positions [k]``; those that are given are negative.
+
+        `benchmark.data.task_rows` says what the signs mean.
+        """
+        return self.stored(positions).astype(np.int64)
+
+    def stored(self, positions: Integers) -> Integers:
+        """The same in the narrowest type that holds every cell."""
+        rows = np.asarray(self.store.tokens[self.index[positions]])
+        if given := self.store.meta.given:
+            rows = rows.astype(np.result_type(rows.dtype, np.int8))
+            np.negative(rows[:, :given], out=rows[:, :given])
+        return rows
 
     def domains(self, positions: Integers) -> npt.NDArray[np.int64]:
         """Provenance domains ``[k]`` as indices into `domain_names`."""
         return self.store.domains[self.index[positions]].astype(np.int64)
+
+    def documents(self, positions: Integers) -> npt.NDArray[np.int64]:
+        """Documents ``[k]`` that the rows are of, by their numbers in the store."""
+        return self.store.documents[self.index[positions]].astype(np.int64)
 
     @property
     def domain_names(self) -> tuple[str, ...]:
