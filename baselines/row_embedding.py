@@ -1,9 +1,9 @@
 """Rows as unit vectors, for what looks for rows that are alike.
 
-Two embeddings: ``lsi``, latent semantic indexing (hashed n-grams, TF-IDF, truncated SVD), or any
-sentence-transformers model that averages over tokens; those are loaded by transformers alone. Byte
-rows of a line of text hold few whole words, and short character n-grams make neighbourhoods that
-are purer.
+Two embeddings: ``lsi``, latent semantic indexing (hashed n-grams, TF-IDF, truncated SVD; of images
+the SVD of their pixels), or any sentence-transformers model that averages over tokens; those are
+loaded by transformers alone. Byte rows of a line of text hold few whole words, and short character
+n-grams make neighbourhoods that are purer.
 More: docs/methods/crisp.md
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +21,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from baselines.row_text import NgramFeatures, NgramSettings, texts
-from benchmark.api import Hyperparameters, Task, UserError
+from baselines.row_text import NgramFeatures, NgramSettings, blocks_of, by_blocks, pixels, texts
+from benchmark.api import PIXELS, TEXT, TOKENS, Hyperparameters, Task, UserError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -30,8 +32,28 @@ FEWEST_FITTED = 20_000
 POWER_ITERATIONS, OVERSAMPLES = 2, 10
 ENCODED_ROWS = 128
 
-Embed = Callable[[np.ndarray], np.ndarray]
-"""Token rows ``[n, T]`` to unit vectors ``[n, d]``."""
+
+@dataclass(frozen=True)
+class Embed:
+    """Token rows ``[n, T]`` to unit vectors ``[n, d]``.
+
+    ``read`` does what needs nothing but the rows, in other processes too, and ``embed`` the rest.
+    """
+
+    embed: Callable[[Any], np.ndarray]
+    read: Callable[[np.ndarray], Any] | None = None
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self.embed(rows if self.read is None else self.read(rows))
+
+    @contextmanager
+    def by_blocks(self, task: Task) -> Iterator[Callable[[np.ndarray], Iterator[np.ndarray]]]:
+        """As of :func:`baselines.row_text.by_blocks`: the vectors of each block."""
+        if self.read is None:
+            yield lambda positions: map(self.embed, blocks_of(task, positions))
+            return
+        with by_blocks(task, self.read) as read:
+            yield lambda positions: map(self.embed, read(positions))
 
 
 class EmbeddingSettings(Hyperparameters):
@@ -48,6 +70,9 @@ class EmbeddingSettings(Hyperparameters):
 
     fitted_rows: Annotated[int | None, Field(ge=2)] = None
     """Generic rows, at most, that the ``lsi`` embedding is fitted on; None: 20,000."""
+
+    def reads(self) -> frozenset[str]:
+        return frozenset({TOKENS, PIXELS} if self.embedding == LSI else {TEXT})
 
     @property
     def sample_rows(self) -> int:
@@ -74,16 +99,18 @@ def _lsi(task: Task, settings: EmbeddingSettings, sample: np.ndarray) -> Embed:
     """Latent semantic indexing fitted on ``sample`` ``[n, T]``."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfTransformer
-    from sklearn.preprocessing import normalize
+    from sklearn.preprocessing import FunctionTransformer, normalize
 
     if len(sample) <= settings.components:
         raise UserError(
             f"components: {settings.components} need more than {len(sample)} generic rows: "
             "lower components or raise fitted_rows"
         )
-    count = NgramFeatures(task, settings.ngrams, of_characters=(1, 3))
+    count = pixels if task.image else NgramFeatures(task, settings.ngrams, of_characters=(1, 3))
     features = count(sample)
-    weigh = TfidfTransformer(sublinear_tf=True).fit(features)
+    weigh = (FunctionTransformer() if task.image else TfidfTransformer(sublinear_tf=True)).fit(
+        features
+    )
     reduce = TruncatedSVD(
         settings.components,
         n_iter=POWER_ITERATIONS,
@@ -93,12 +120,12 @@ def _lsi(task: Task, settings: EmbeddingSettings, sample: np.ndarray) -> Embed:
     reduce.fit(weigh.transform(features))
     task.meter.charge_flops("preparation", _svd_flops(features, settings.components))
 
-    def embed(rows: np.ndarray) -> np.ndarray:
-        features = weigh.transform(count(rows))
+    def embed(counts: csr_matrix) -> np.ndarray:
+        features = weigh.transform(counts)
         task.meter.charge_flops("preparation", 2.0 * features.nnz * settings.components)
         return np.asarray(normalize(reduce.transform(features)))
 
-    return embed
+    return Embed(embed, read=count)
 
 
 def _svd_flops(features: csr_matrix, components: int) -> float:
@@ -136,7 +163,7 @@ def text_encoder(task: Task, name: str) -> Embed:
         parts = np.array_split(rows, math.ceil(len(rows) / ENCODED_ROWS))
         return torch.cat([embed_part(part) for part in parts]).cpu().numpy()
 
-    return embed
+    return Embed(embed)
 
 
 def _load_text_encoder(name: str) -> tuple[Any, Any]:

@@ -8,20 +8,26 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self, TypeVar
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 
-from benchmark.api import Frozen, Task
+from benchmark.api import Frozen, Task, side_by_side
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 BLOCK_ROWS = 4096
+FEWEST_BLOCKS = 8
+"""Of a process: it takes seconds to start."""
+
 WORD = r"\w+|[^\w\s]+"
 
+Result = TypeVar("Result")
 Size = Annotated[int, Field(ge=1, le=16)]
 
 
@@ -51,7 +57,34 @@ class NgramSettings(Frozen):
         return self
 
 
-def texts(task: Task, rows: np.ndarray) -> list[str]:
+class Reading(NamedTuple):
+    """How a task reads rows, to be sent to other processes."""
+
+    decode: Callable[[np.ndarray], list[str]] | None
+    has_byte_rows: bool
+
+    @classmethod
+    def of(cls, task: Task) -> Reading:
+        """Of a task."""
+        return cls(task.decode, task.has_byte_rows)
+
+
+@contextmanager
+def by_blocks(
+    task: Task, function: Callable[[np.ndarray], Result]
+) -> Iterator[Callable[[np.ndarray], Iterator[Result]]]:
+    """Inside, what gives ``function`` of each block of rows at some generic positions, in order.
+
+    In as many processes as torch has threads, where the corpus is worth it; ``function`` is sent
+    to them. The results are the same in any number.
+    """
+    blocks = len(task.generic) // BLOCK_ROWS
+    processes = max(1, min(torch.get_num_threads(), blocks // FEWEST_BLOCKS))
+    with side_by_side(function, processes) as of_each:
+        yield lambda positions: of_each(blocks_of(task, positions))
+
+
+def texts(task: Task | Reading, rows: np.ndarray) -> list[str]:
     """The text of each row ``[n, T]``; a character cut by the row's edge becomes U+FFFD.
 
     Rows of a task that cannot decode them are read as their token ids, a word each.
@@ -59,8 +92,11 @@ def texts(task: Task, rows: np.ndarray) -> list[str]:
     return _words(rows) if task.decode is None else task.decode(rows)
 
 
-def spellings(task: Task, rows: np.ndarray) -> list[str]:
-    """A string for each row ``[n, T]`` with one character a byte, or one word a token."""
+def spellings(task: Task | Reading, rows: np.ndarray) -> list[str]:
+    """A string for each row ``[n, T]`` with one character a byte, or one word a token.
+
+    Of pairs, both sides one after the other.
+    """
     if task.has_byte_rows:
         return [row.decode("latin-1") for row in _bytes(rows)]
     return _words(rows)
@@ -84,6 +120,13 @@ def generic_sample(task: Task, purpose: str, count: int) -> np.ndarray:
     return task.generic.tokens(np.sort(chosen))
 
 
+def pixels(rows: np.ndarray) -> csr_matrix:
+    """Those of images ``[n, T]``, from 0 to 1: sparse ``[n, T]``, the label's column empty."""
+    from scipy.sparse import csr_matrix as sparse
+
+    return sparse(np.maximum(-rows, 0) / 255)
+
+
 class NgramFeatures:
     """Counts of hashed n-grams of rows: sparse ``[n, buckets]``.
 
@@ -95,7 +138,7 @@ class NgramFeatures:
     ) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
 
-        self._task = task
+        self._reading = Reading.of(task)
         of_bytes = task.has_byte_rows
         usual = of_characters if of_bytes else (1, 2)
         self._vectorizer = HashingVectorizer(
@@ -110,7 +153,7 @@ class NgramFeatures:
 
     def __call__(self, rows: np.ndarray) -> csr_matrix:
         """Counts in rows ``[n, T]``."""
-        return self._vectorizer.transform(spellings(self._task, rows))
+        return self._vectorizer.transform(spellings(self._reading, rows))
 
 
 class WordFeatures:
@@ -122,7 +165,7 @@ class WordFeatures:
     def __init__(self, task: Task, longest: int, buckets: int) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer
 
-        self._task = task
+        self._reading = Reading.of(task)
         self._vectorizer = HashingVectorizer(
             ngram_range=(1, longest),
             n_features=buckets,
@@ -134,13 +177,13 @@ class WordFeatures:
 
     def __call__(self, rows: np.ndarray) -> csr_matrix:
         """Counts in rows ``[n, T]``."""
-        return self._vectorizer.transform(texts(self._task, rows))
+        return self._vectorizer.transform(texts(self._reading, rows))
 
 
 def _bytes(rows: np.ndarray) -> list[bytes]:
-    narrow = rows.astype(np.uint8)
+    narrow = np.abs(rows).astype(np.uint8)
     return [row[row > 0].tobytes() for row in narrow]
 
 
 def _words(rows: np.ndarray) -> list[str]:
-    return [" ".join(map(str, row[row > 0])) for row in rows]
+    return [" ".join(map(str, row[row > 0])) for row in np.abs(rows)]

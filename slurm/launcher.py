@@ -16,6 +16,7 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from benchmark.core.errors import UserError
+from benchmark.running.tracking import Tracker
 from benchmark.running.worker import Job
 from slurm.attempts import Attempts, AttemptState, Claim
 from slurm.job import Order, RunJob
@@ -29,7 +30,12 @@ CLOSING = Resources(memory_gb=2.0, minutes=60)
 
 
 def dispatch(
-    plan: Plan, profile: Profile, results: Path, cache: Path, prepared: dict[str, Path]
+    plan: Plan,
+    profile: Profile,
+    results: Path,
+    cache: Path,
+    prepared: dict[str, Path],
+    track: Tracker | None = None,
 ) -> Submission:
     """Submit the plan's runs, but those that somebody else claims first.
 
@@ -38,7 +44,7 @@ def dispatch(
     Raises:
         UserError: the scheduler refuses; what was claimed and not submitted is free again.
     """
-    submission = new_submission(profile, cache, results.name)
+    submission = new_submission(profile, cache, results.name, track)
     environment = take_snapshot(submission.folder, [run.spec for run in plan.runs])
     write_submission(results, submission)
     phases = [_claim(phase, results, submission.name) for phase in plan.phases]
@@ -175,6 +181,7 @@ class _Submitter:
             cache=self.submission.cache,
             device=profile.device,
             threads=run.resources.cpus,
+            track=self.submission.track,
         )
         return Order(
             job=job,

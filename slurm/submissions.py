@@ -13,6 +13,7 @@ from pydantic import Field
 from benchmark.core.config_file import load_json
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Message
+from benchmark.running.tracking import Tracker
 from benchmark.study.environment import source_state
 from slurm.profile import Profile
 
@@ -22,7 +23,7 @@ class Submission(Message):
 
     ``folder`` (in the cache) holds the code that runs, submitit's files and the logs; ``jobs``
     maps run ids to job ids (of an array task: ``ARRAY_TASK``) and is complete once ``submitted``;
-    ``closing`` is the job that follows them all.
+    ``closing`` is the job that follows them all; ``track``: who is shown the runs' measurements.
     """
 
     name: str
@@ -36,10 +37,13 @@ class Submission(Message):
     cache: Path
     jobs: dict[str, str] = Field(default_factory=dict)
     closing: str = ""
+    track: Tracker | None = None
     submitted: bool = False
 
 
-def new_submission(profile: Profile, cache: Path, study: str) -> Submission:
+def new_submission(
+    profile: Profile, cache: Path, study: str, track: Tracker | None = None
+) -> Submission:
     """A submission of this user, from this machine, now, of the code that is running."""
     commit, dirty = source_state()
     now = datetime.now(UTC)
@@ -54,6 +58,7 @@ def new_submission(profile: Profile, cache: Path, study: str) -> Submission:
         dirty=dirty,
         folder=cache / "submissions" / study / name,
         cache=cache,
+        track=track,
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.data import PreparedData, prepare
+from benchmark.data import PreparedData, Progress, prepare
 from benchmark.running.estimate import Estimates
 from benchmark.running.local import require_same_data
 from benchmark.running.planning import estimate_all, known_estimates
 from benchmark.running.times.measure import Bench, Heard
+from benchmark.running.tracking import Tracker
 from benchmark.study.collapse import Selection, last_selection
 from benchmark.study.contents import require_same_contents
 from benchmark.study.records import write_index
@@ -62,7 +63,7 @@ class Sweep:
         wanted: Sequence[RunStatus],
         profile: Profile,
         cache: Path,
-        building: Callable[[str, int], None],
+        building: Progress,
         hear: Heard,
     ) -> Plan:
         """The same; of methods that no file tells of, a few steps are timed on this machine.
@@ -79,7 +80,7 @@ class Sweep:
         cpus = max(profile.resources_of(status.spec).cpus for status in wanted)
         bench = Bench(cache, profile.device, min(cpus, os.cpu_count() or 1))
         runs = [status.spec for status in wanted]
-        found, notes = estimate_all(self.study, runs, known, bench, building, hear)
+        found, notes = estimate_all(runs, known, bench, building, hear)
         plan = plan_runs(wanted, profile, lambda run: found.get(run.run_id))
         return replace(plan, notes=tuple(notes))
 
@@ -93,7 +94,8 @@ class Sweep:
         statuses: Iterable[RunStatus],
         profile: Profile,
         cache: Path,
-        building: Callable[[str, int], None] | None = None,
+        building: Progress | None = None,
+        track: Tracker | None = None,
     ) -> Submission:
         """Prepare the data of the planned runs and submit them; ``building(what, rows)`` hears.
 
@@ -117,7 +119,7 @@ class Sweep:
             if status.run_id in again:
                 self._set_aside(status)
         folders = {name: found.folder for name, found in data.items()}
-        return dispatch(plan, profile, self.results, cache, folders)
+        return dispatch(plan, profile, self.results, cache, folders, track)
 
     def _require_same_data(self, status: RunStatus, data: dict[str, PreparedData]) -> None:
         target = status.spec.target_name

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.running.quantities import duration
+from benchmark.running.quantities import duration, hours, size
 from benchmark.study.collapse import MARK, Selection
 from slurm.status import RunStatus, count
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slurm.profile import Profile
 
 LISTED = 40
+GIGABYTE = 1e9
 HOW_TO_KNOW = "`adaptbench time` measures their steps, and --dry-run times a few"
 HEADINGS = ("run", "state", "step", "loss", "left", "heartbeat", "effective rows", "why")
 COLLAPSED = (
@@ -43,15 +44,29 @@ def plan_lines(plan: Plan, profile: Profile) -> list[str]:
         lines.append(f"no estimate of {unit}: no run of these kinds has ended here; {HOW_TO_KNOW}")
     else:
         sources = ", ".join(dict.fromkeys(estimate.source for estimate in found))
-        estimate = f"estimated: {_hours(plan.hours(profile.device))} {unit} for {len(found)} runs"
+        used = hours(3600 * plan.hours(profile.device), profile.device)
+        estimate = f"estimated: {used} for {len(found)} runs"
         more = f"; {unknown} are of a kind never measured here" if unknown else ""
         lines.append(f"{estimate}, by {sources}{more}")
+        lines += _memory(plan)
+        lines.append(f"disk: {size(sum(estimate.kept for estimate in found))} of weights to keep")
     return [*lines, *plan.notes]
 
 
-def _hours(hours: float) -> str:
-    """Two decimals, or two digits of what is less."""
-    return f"{hours:.2f}" if hours >= 0.1 else f"{hours:.2g}"
+def _memory(plan: Plan) -> list[str]:
+    """The most that a run will hold, and how many will hold more than they ask for."""
+    known = [(run, run.estimate) for run in plan.runs if run.estimate is not None]
+    held = {run.run_id: told.memory for run, told in known if told.memory is not None}
+    there = [told.device_memory for _, told in known if told.device_memory is not None]
+    lines = []
+    if held:
+        asked = {run.run_id: run.resources.memory_gb * GIGABYTE for run, _ in known}
+        lines.append(f"memory: {size(max(held.values()))} at most a run")
+        if more := sum(most > asked[name] for name, most in held.items()):
+            lines[-1] += f", and {more} hold more than they ask for: raise resources.memory_gb"
+    if there:
+        lines.append(f"device memory: {size(max(there))} at most a run")
+    return lines
 
 
 def _array(array: Array) -> str:

@@ -13,6 +13,7 @@ More: docs/methods/classifier_filter.md
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -24,16 +25,19 @@ from baselines.row_text import (
     NgramSettings,
     WordFeatures,
     all_positions,
-    blocks_of,
+    by_blocks,
     generic_sample,
 )
-from benchmark.api import LogUniform, Task, scan
+from benchmark.api import TOKENS, LogUniform, Task, scan
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
 MOST_EPOCHS = 1000
+
+Count = Callable[[np.ndarray], "csr_matrix"]
+"""Rows ``[n, T]`` to sparse counts ``[n, buckets]``."""
 
 
 class ClassifierFilterHyperparameters(StaticHyperparameters):
@@ -53,6 +57,9 @@ class ClassifierFilterHyperparameters(StaticHyperparameters):
     ] = 1.0
     """The larger, the weaker the L2 penalty on the classifier's weights."""
 
+    def reads(self) -> frozenset[str]:
+        return frozenset({TOKENS})
+
 
 class ClassifierFilter(StaticSelection):
     """Top fraction of a linear target-against-generic classifier."""
@@ -60,28 +67,31 @@ class ClassifierFilter(StaticSelection):
     name = "classifier_filter"
     summary = "top fraction of a linear n-gram classifier, fitted once (as in DCLM)"
     revision = 2
+    chooses_by = "classifier"
     style = ("#CC79A7", "D", "--")
     Hyperparameters = ClassifierFilterHyperparameters
 
     def __init__(self, task: Task, hyperparameters: ClassifierFilterHyperparameters) -> None:
         super().__init__(task, hyperparameters)
         ngrams, longest = hyperparameters.ngrams, hyperparameters.longest_phrase
-        self._counts: list[Callable[[np.ndarray], csr_matrix]] = [NgramFeatures(task, ngrams)]
+        counts: list[Count] = [NgramFeatures(task, ngrams)]
         # Tokens that cannot be decoded are words already.
         if longest and task.decode is not None:
-            self._counts.append(WordFeatures(task, longest, ngrams.buckets))
+            counts.append(WordFeatures(task, longest, ngrams.buckets))
+        self._features = partial(_features, counts)
 
     def choose(self) -> np.ndarray:
         classifier, task = self._fit(), self.task
-
-        def of_part(positions: np.ndarray) -> np.ndarray:
-            rows = blocks_of(task, positions)
-            return np.concatenate([self._score(classifier, block) for block in rows])
-
         settings = self.hyperparameters.model_dump(mode="json", exclude={"keep"})
         depends_on = settings | {"seed": task.seed}
-        everything = all_positions(task)
-        scores = scan(task, self.name, depends_on, everything, of_part, rows_alone=True)
+        with by_blocks(task, self._features) as features:
+
+            def of_part(positions: np.ndarray) -> np.ndarray:
+                found = features(positions)
+                return np.concatenate([self._score(classifier, block) for block in found])
+
+            everything = all_positions(task)
+            scores = scan(task, self.name, depends_on, everything, of_part, rows_alone=True)
         return np.argsort(-scores, kind="stable")[: self.kept_count]
 
     def _fit(self) -> LogisticRegression:
@@ -104,18 +114,18 @@ class ClassifierFilter(StaticSelection):
         self._charge(4.0 * features.nnz * int(classifier.n_iter_[0]))
         return classifier
 
-    def _score(self, classifier: LogisticRegression, rows: np.ndarray) -> np.ndarray:
+    def _score(self, classifier: LogisticRegression, features: csr_matrix) -> np.ndarray:
         """Logits ``[n]`` of "target"."""
-        features = self._features(rows)
         self._charge(2.0 * features.nnz)
         return np.asarray(classifier.decision_function(features))
 
-    def _features(self, rows: np.ndarray) -> csr_matrix:
-        """Counts of each row, those of words and of n-grams each scaled to unit length."""
-        from scipy.sparse import hstack
-        from sklearn.preprocessing import normalize
-
-        return hstack([normalize(count(rows)) for count in self._counts]).tocsr()
-
     def _charge(self, flops: float) -> None:
         self.task.meter.charge_flops("preparation", flops)
+
+
+def _features(counts: list[Count], rows: np.ndarray) -> csr_matrix:
+    """Counts of each row, those of words and of n-grams each scaled to unit length."""
+    from scipy.sparse import hstack
+    from sklearn.preprocessing import normalize
+
+    return hstack([normalize(count(rows)) for count in counts]).tocsr()

@@ -35,6 +35,7 @@ class ColorFilter(StaticSelection):
 
     name = "color_filter"
     summary = "top fraction by the fall of a small model's loss when it is adapted to the target"
+    chooses_by = "gradient"
     style = ("#009E73", "X", "--")
     Hyperparameters = ColorFilterHyperparameters
 

@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from baselines.row_text import WORD, all_positions, blocks_of, texts
-from benchmark.api import Choice, LogUniform, scan
+from baselines.row_text import WORD, Reading, all_positions, by_blocks, texts
+from benchmark.api import TEXT, Choice, LogUniform, scan
 
 WORDS = re.compile(WORD)
 
@@ -48,12 +48,16 @@ class DsirHyperparameters(StaticHyperparameters):
     ] = 0.0
     """Added to each bucket's count in the target sample (Laplace)."""
 
+    def reads(self) -> frozenset[str]:
+        return frozenset({TEXT})
+
 
 class Dsir(StaticSelection):
     """Importance resampling by hashed n-grams."""
 
     name = "dsir"
     summary = "importance resampling by hashed n-gram ratios"
+    chooses_by = "importance"
     style = ("#E69F00", "p", "--")
     Hyperparameters = DsirHyperparameters
 
@@ -65,28 +69,45 @@ class Dsir(StaticSelection):
     def log_weights(self) -> np.ndarray:
         """Log importance weight of every generic row: ``[len(generic)]``."""
         task, everything = self.task, all_positions(self.task)
-        buckets, smoothing = self.hyperparameters.buckets, self.hyperparameters.target_smoothing
+        settings, meter = self.hyperparameters, self.task.meter
+        buckets, reading = settings.buckets, Reading.of(task)
         counted: dict[str, Any] = {"buckets": buckets}
 
-        def count(positions: np.ndarray) -> np.ndarray:
-            each = (self._ngrams(rows).counts(buckets) for rows in blocks_of(task, positions))
-            return np.asarray(np.sum(list(each), axis=0, keepdims=True))
+        def charged(of_blocks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
+            for found, ngrams in of_blocks:
+                meter.charge_flops("preparation", ngrams)
+                yield found
 
-        target = smoothing + self._ngrams(task.target_sample().cpu().numpy()).counts(buckets)
-        generic = scan(task, "dsir counts", counted, everything, count, rows_alone=True).sum(0)
-        ratio = log_ratio(target, generic, self.hyperparameters.floor)
+        sample = task.target_sample().cpu().numpy()
+        (target,) = charged([_counts(reading, buckets, sample)])
+        with by_blocks(task, partial(_counts, reading, buckets)) as counts:
 
-        def weigh(positions: np.ndarray) -> np.ndarray:
-            each = (self._ngrams(rows).sums(ratio) for rows in blocks_of(task, positions))
-            return np.concatenate(list(each))
+            def count(positions: np.ndarray) -> np.ndarray:
+                return np.asarray(np.sum(list(charged(counts(positions))), axis=0, keepdims=True))
 
-        weighed = counted | {"floor": self.hyperparameters.floor, "smoothing": smoothing}
-        return scan(task, "dsir weights", weighed, everything, weigh, rows_alone=True)
+            generic = scan(task, "dsir counts", counted, everything, count, rows_alone=True).sum(0)
+        ratio = log_ratio(settings.target_smoothing + target, generic, settings.floor)
+        weighed = counted | {"floor": settings.floor, "smoothing": settings.target_smoothing}
+        with by_blocks(task, partial(_sums, reading, buckets, ratio)) as sums:
 
-    def _ngrams(self, rows: np.ndarray) -> HashedNgrams:
-        found = hashed_ngrams(texts(self.task, rows), self.hyperparameters.buckets)
-        self.task.meter.charge_flops("preparation", len(found.bucket))
-        return found
+            def weigh(positions: np.ndarray) -> np.ndarray:
+                return np.concatenate(list(charged(sums(positions))))
+
+            return scan(task, "dsir weights", weighed, everything, weigh, rows_alone=True)
+
+
+def _counts(reading: Reading, buckets: int, rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Counts ``[buckets]`` of the n-grams of ``rows`` ``[n, T]``, and how many there are."""
+    found = hashed_ngrams(texts(reading, rows), buckets)
+    return found.counts(buckets), len(found.bucket)
+
+
+def _sums(
+    reading: Reading, buckets: int, values: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Of each of ``rows`` ``[n, T]`` the sum ``[n]`` of its n-grams' values; how many there are."""
+    found = hashed_ngrams(texts(reading, rows), buckets)
+    return found.sums(values), len(found.bucket)
 
 
 @dataclass(frozen=True)
@@ -108,18 +129,21 @@ class HashedNgrams:
 
 def hashed_ngrams(documents: Sequence[str], buckets: int) -> HashedNgrams:
     """Unigrams and bigrams of the lower-case words of each text, by hash bucket."""
-    bucket: list[int] = []
-    lengths = np.empty(len(documents), dtype=np.int64)
-    for number, document in enumerate(documents):
-        words = WORDS.findall(document.lower())
-        before = len(bucket)
-        bucket += [_bucket(word, buckets) for word in words]
-        bucket += [_bucket(f"{first} {second}", buckets) for first, second in pairwise(words)]
-        lengths[number] = len(bucket) - before
+    words = [WORDS.findall(document.lower()) for document in documents]
+    place = {word: number for number, word in enumerate(dict.fromkeys(chain(*words)))}
+    names = [word.encode() for word in place]
+    ids = np.fromiter(map(place.__getitem__, chain(*words)), np.int64)
+    text = np.repeat(np.arange(len(documents)), [len(found) for found in words])
+    inside = text[:-1] == text[1:]
+    # Each n-gram of the documents is hashed once, however often it occurs.
+    pairs, which = np.unique(ids[:-1][inside] * len(names) + ids[1:][inside], return_inverse=True)
+    firsts, seconds = (part.tolist() for part in np.divmod(pairs, max(1, len(names))))
+    spelled = (names[a] + b" " + names[b] for a, b in zip(firsts, seconds, strict=True))
+    of_words, of_pairs = _buckets(names, buckets), _buckets(spelled, buckets)
     return HashedNgrams(
         size=len(documents),
-        bucket=np.array(bucket, dtype=np.int64),
-        text=np.repeat(np.arange(len(documents)), lengths),
+        bucket=np.concatenate([of_words[ids], of_pairs[which]]),
+        text=np.concatenate([text, text[:-1][inside]]),
     )
 
 
@@ -133,6 +157,10 @@ def log_ratio(
     return np.asarray(np.log(target + floor) - np.log(generic + floor))
 
 
-@lru_cache(maxsize=2**20)
-def _bucket(ngram: str, buckets: int) -> int:
-    return int.from_bytes(hashlib.sha256(ngram.encode()).digest(), "big") % buckets
+def _buckets(ngrams: Iterable[bytes], buckets: int) -> np.ndarray:
+    """SHA-256 of each n-gram, a number of 256 bits, modulo ``buckets``: int64 ``[m]``."""
+    digests = b"".join([hashlib.sha256(ngram).digest() for ngram in ngrams])
+    rest = np.zeros(len(digests) // 32, np.uint64)
+    for word in np.frombuffer(digests, ">u4").reshape(-1, 8).T.astype(np.uint64):
+        rest = ((rest << np.uint64(32)) + word) % np.uint64(buckets)
+    return rest.astype(np.int64)

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
 from baselines.row_text import WORD, all_positions, blocks_of, generic_sample, texts
-from benchmark.api import Choice, UserError, scan
+from benchmark.api import TEXT, Choice, UserError, scan
 
 WORDS = re.compile(WORD)
 UNKNOWN = ""
@@ -44,12 +44,16 @@ class MooreLewisHyperparameters(StaticHyperparameters):
     least_count: Annotated[int, Field(ge=1), Choice((1, 2))] = 2
     """Times that a word of the vocabulary occurs in the target sample, at least."""
 
+    def reads(self) -> frozenset[str]:
+        return frozenset({TEXT})
+
 
 class MooreLewis(StaticSelection):
     """Lowest cross-entropy difference of two n-gram models."""
 
     name = "moore_lewis"
     summary = "lowest cross-entropy difference of two n-gram models, of the target and the corpus"
+    chooses_by = "importance"
     style = ("#CC79A7", "p", "-.")
     Hyperparameters = MooreLewisHyperparameters
 

@@ -23,8 +23,8 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from baselines.filters.static_selection import StaticHyperparameters, StaticSelection
-from baselines.row_embedding import Embed, EmbeddingSettings, row_embedding
-from baselines.row_text import all_positions, blocks_of, generic_sample
+from baselines.row_embedding import EmbeddingSettings, row_embedding
+from baselines.row_text import all_positions, generic_sample
 from benchmark.api import Choice, Task, UserError, scan
 
 TARGET_BLOCK = 16
@@ -69,14 +69,18 @@ class Retrieval(StaticSelection):
         sample = generic_sample(task, self.name, settings.sample_rows)
         embed = row_embedding(task, settings, sample)
 
-        def of_part(positions: np.ndarray) -> np.ndarray:
-            return np.concatenate([_narrow(embed, rows) for rows in blocks_of(task, positions)])
-
         names = set(EmbeddingSettings.model_fields)
         depends_on = settings.model_dump(mode="json", include=names) | {"seed": task.seed}
         everything = all_positions(task)
-        generic = scan(task, "embedded rows", depends_on, everything, of_part, rows_alone=True)
-        target = _narrow(embed, task.target_sample().cpu().numpy())
+        with embed.by_blocks(task) as embedded:
+
+            def of_part(positions: np.ndarray) -> np.ndarray:
+                return np.concatenate(
+                    [vectors.astype(np.float32) for vectors in embedded(positions)]
+                )
+
+            generic = scan(task, "embedded rows", depends_on, everything, of_part, rows_alone=True)
+        target = embed(task.target_sample().cpu().numpy()).astype(np.float32)
         task.meter.charge_flops("preparation", 2.0 * len(target) * generic.size)
         return best_ranked(generic, target, settings.neighbours)
 
@@ -100,7 +104,3 @@ def best_ranked(generic: np.ndarray, target: np.ndarray, neighbours: int) -> np.
         nearest = np.maximum(nearest, cosines.max(0))
     # Equal products of ranks are ties, however their logarithms were rounded.
     return np.lexsort((-nearest, np.log2(best).mean(1).round(9)))
-
-
-def _narrow(embed: Embed, rows: np.ndarray) -> np.ndarray:
-    return embed(rows).astype(np.float32)

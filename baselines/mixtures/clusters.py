@@ -18,15 +18,15 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from baselines.mixtures.domains import Domains
-from baselines.row_embedding import FEWEST_FITTED, EmbeddingSettings, row_embedding
-from baselines.row_text import all_positions, blocks_of, generic_sample
+from baselines.row_embedding import FEWEST_FITTED, Embed, EmbeddingSettings, row_embedding
+from baselines.row_text import all_positions, generic_sample
 from benchmark.api import Choice, Task, UserError, scan
 
 KMEANS_BATCH = 1024
 FITTED_A_CLUSTER = 256
 
 Assign = Callable[[np.ndarray], np.ndarray]
-"""Token rows ``[n, T]`` to the numbers of their clusters ``[n]``."""
+"""Unit vectors ``[n, d]`` to the numbers of their clusters ``[n]``, in the narrowest type."""
 
 
 class ClusterSettings(EmbeddingSettings):
@@ -76,21 +76,22 @@ def cluster(task: Task, settings: ClusterSettings) -> Clusters:
     def compute() -> dict[str, Tensor]:
         with threadpool_limits(torch.get_num_threads()):
             sample = generic_sample(task, "clusters", settings.sample_rows)
-            assign = _fit(task, settings, sample)
-
-            def of_part(positions: np.ndarray) -> np.ndarray:
-                return np.concatenate([assign(rows) for rows in blocks_of(task, positions)])
-
+            embed, assign = _fit(task, settings, sample)
             everything = all_positions(task)
-            labels = scan(task, "labels", depends_on, everything, of_part, rows_alone=True)
-            target_labels = assign(task.target_sample().cpu().numpy())
+            with embed.by_blocks(task) as embedded:
+
+                def of_part(positions: np.ndarray) -> np.ndarray:
+                    return np.concatenate([assign(vectors) for vectors in embedded(positions)])
+
+                labels = scan(task, "labels", depends_on, everything, of_part, rows_alone=True)
+            target_labels = assign(embed(task.target_sample().cpu().numpy()))
         return {"rows": torch.from_numpy(labels), "target": torch.from_numpy(target_labels)}
 
     found = task.once("clusters", depends_on, compute, rows_alone=True)
     return Clusters(found["rows"].cpu().numpy(), found["target"].cpu().numpy())
 
 
-def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
+def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> tuple[Embed, Assign]:
     """Embedding and k-means fitted on ``sample`` ``[n, T]``."""
     from sklearn.cluster import MiniBatchKMeans
 
@@ -107,8 +108,8 @@ def _fit(task: Task, settings: ClusterSettings, sample: np.ndarray) -> Assign:
     distances = 2.0 * settings.count * points.shape[1]
     task.meter.charge_flops("preparation", kmeans.n_steps_ * KMEANS_BATCH * distances)
 
-    def assign(rows: np.ndarray) -> np.ndarray:
-        task.meter.charge_flops("preparation", len(rows) * distances)
-        return np.asarray(kmeans.predict(embed(rows)), dtype=np.int64)
+    def assign(vectors: np.ndarray) -> np.ndarray:
+        task.meter.charge_flops("preparation", len(vectors) * distances)
+        return np.asarray(kmeans.predict(vectors), dtype=np.min_scalar_type(settings.count - 1))
 
-    return assign
+    return embed, assign

@@ -50,10 +50,9 @@ class Crisp(DomainMixture):
     Hyperparameters = CrispHyperparameters
 
     def group(self) -> Domains:
-        if not self.labels.size:
-            found = cluster(self.task, self.hyperparameters)
-            self.labels, self.target_labels = found.labels, found.target_labels
-        return cluster_domains(self.labels, self.hyperparameters.count)
+        found = cluster(self.task, self.hyperparameters)
+        self.target_labels = found.target_labels
+        return cluster_domains(found.labels, self.hyperparameters.count)
 
     def find_weights(self) -> np.ndarray:
         shares = self.domains.shares

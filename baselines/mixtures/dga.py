@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
 from scipy.special import log_softmax
 from torch import Tensor, nn
@@ -27,7 +26,6 @@ from baselines.mixtures.grouped import GroupedHyperparameters, GroupedMixture
 from baselines.mixtures.proxy_mixture import domain_means
 from benchmark.api import (
     SCORING,
-    SCORING_ROWS,
     Batch,
     Choice,
     LogUniform,
@@ -112,6 +110,7 @@ def alignments(
     domain's gradient is the mean of its rows', so that one forward-mode pass finds all products.
     """
     _, toward = gradient(model, target, token_share(target))
-    products = torch.cat([influence(model, part, toward) for part in rows.split(SCORING_ROWS)])
-    found = domain_means(products, token_counts(rows), labels, np.zeros(count))
+    found = domain_means(
+        influence(model, rows, toward), token_counts(rows), labels, np.zeros(count)
+    )
     return found / float(dot(toward, toward))

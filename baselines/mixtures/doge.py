@@ -31,7 +31,6 @@ from baselines.mixtures.proxy_mixture import (
 from benchmark.api import (
     Direction,
     LogUniform,
-    build_optimizer,
     dot,
     gradient,
     step_along,
@@ -68,7 +67,7 @@ class Doge(ProxyMixture):
 
     def proxy_weights(self) -> Iterator[np.ndarray]:
         proxy, mu = self.new_model(), self.mu
-        optimizer = build_optimizer(list(proxy.parameters()))
+        optimizer = self.task.optimizer(proxy.parameters())
         uniform = np.full(len(self.domains.shares), 1 / len(self.domains.shares))
         log_weights = np.log(uniform)
         for step in range(self.proxy_steps):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -43,21 +44,20 @@ def provenance(task: Task) -> Domains:
 
 
 class DomainMixture(Baseline):
-    """Trains on rows drawn from domains by weights that :meth:`prepare` finds.
+    """Trains on rows drawn from domains by weights that :meth:`prepare` finds."""
 
-    ``labels`` are those of domains that cost something to find, empty for others.
-    """
-
-    state: ClassVar[tuple[str, ...]] = ("weights", "labels")
+    state: ClassVar[tuple[str, ...]] = ("weights",)
 
     def __init__(self, task: Task, hyperparameters: Any) -> None:
         super().__init__(task, hyperparameters)
         self.weights = np.empty(0)
-        self.labels = np.empty(0, dtype=np.int64)
 
     @abstractmethod
     def group(self) -> Domains:
-        """The domains of the generic rows; deterministic, called again after a restart."""
+        """The domains of the generic rows; deterministic, called again after a restart.
+
+        What costs something to find is asked for by `Task.once`, so that it is not found again.
+        """
 
     @abstractmethod
     def find_weights(self) -> np.ndarray:
@@ -65,8 +65,9 @@ class DomainMixture(Baseline):
 
     @cached_property
     def domains(self) -> Domains:
-        """The domains, grouped when first asked for."""
-        return self.group()
+        """The domains, grouped when first asked for: after a restart, of a bill that has them."""
+        with self.task.meter.free() if self.weights.size else nullcontext():
+            return self.group()
 
     def prepare(self) -> None:
         self.weights = self.find_weights()

@@ -30,7 +30,7 @@ from baselines.mixtures.proxy_mixture import (
     domain_means,
     with_mean_for_unmet,
 )
-from benchmark.api import Batch, LogUniform, Task, build_optimizer, token_counts, train, train_once
+from benchmark.api import Batch, LogUniform, Task, token_counts, train, train_once
 
 Sampling = Literal["uniform", "natural"]
 
@@ -112,7 +112,7 @@ class Doremi(ProxyMixture):
     def proxy_weights(self) -> Iterator[np.ndarray]:
         rate, smoothing = self.step_sizes()
         against, proxy = self.models()
-        optimizer = build_optimizer(list(proxy.parameters()))
+        optimizer = self.task.optimizer(proxy.parameters())
         sampled = self.sampled
         log_weights, excess = np.log(sampled), np.full(len(sampled), np.nan)
         for step in range(self.proxy_steps):

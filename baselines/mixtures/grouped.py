@@ -20,6 +20,9 @@ class GroupedHyperparameters(Hyperparameters):
     clusters: ClusterSettings = ClusterSettings()
     """How rows are clustered; used with ``domains: clusters`` only."""
 
+    def reads(self) -> frozenset[str]:
+        return self.clusters.reads() if self.domains == "clusters" else frozenset()
+
 
 class GroupedMixture(DomainMixture):
     """A mixture of domains of either kind, of those that have rows."""
@@ -36,9 +39,8 @@ class GroupedMixture(DomainMixture):
         settings = self.hyperparameters
         if settings.domains == "provenance":
             return with_rows(provenance(self.task))
-        if not self.labels.size:
-            self.labels = cluster(self.task, settings.clusters).labels
-        return with_rows(cluster_domains(self.labels, settings.clusters.count))
+        found = cluster(self.task, settings.clusters)
+        return with_rows(cluster_domains(found.labels, settings.clusters.count))
 
 
 def with_rows(domains: Domains) -> Domains:

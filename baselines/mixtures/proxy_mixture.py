@@ -106,7 +106,7 @@ class ProxyMixture(GroupedMixture):
 
     def proxy_rate_at(self, step: int) -> float:
         """The proxy's learning rate."""
-        return rate_at(step, self.proxy_steps, self.proxy_peak)
+        return rate_at(self.task, step, self.proxy_steps, self.proxy_peak)
 
 
 def domain_means(

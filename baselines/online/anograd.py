@@ -45,7 +45,8 @@ class ANOGRAD(BilevelSelector):
     def __init__(self, task: Task, hyperparameters: ANOGRADHyperparameters) -> None:
         # Softplus of zero; the objective does not depend on it but for the epsilon.
         self.scale = nn.Parameter(torch.zeros((), device=task.device))
-        self.left_out = 0
+        self.left_out = torch.zeros((), dtype=torch.int64, device=task.device)
+        self._objective = torch.zeros((), dtype=torch.float64, device=task.device)
         super().__init__(task, hyperparameters)
 
     def learned(self) -> list[nn.Parameter]:
@@ -61,7 +62,7 @@ class ANOGRAD(BilevelSelector):
         generic: RowGradients,
         weights: Tensor,
         target: Tensor,
-    ) -> tuple[Mapping[str, Tensor], float]:
+    ) -> tuple[Mapping[str, Tensor], float | Tensor]:
         """``u = <g_w, s> / (n (n + e)^2) K g_w - s / (n + e)``, with ``n = sqrt(<g_w, K g_w>)``.
 
         ``K`` is the identity or the Hessian. Where ``n`` does not exist, the outer gradient is
@@ -75,15 +76,15 @@ class ANOGRAD(BilevelSelector):
             loss, s = share @ goal.losses, goal.combined(share)
         else:
             loss, s = gradient(model, target, share, names=self.names)
-        squared, aligned = float(dot(g, bent)), float(dot(g, s))
-        self.left_out += squared <= 0
+        squared, aligned = dot(g, bent).double(), dot(g, s).double()
+        missing = squared <= 0
+        self.left_out = self.left_out + missing
+        n = torch.where(missing, torch.ones_like(squared), squared).sqrt()
+        self._objective = torch.where(missing, self._objective, -aligned / (n + EPSILON))
         self._figures |= {
-            "outer_loss": float(loss),
-            "updates_left_out": float(self.left_out),
+            "outer_loss": loss,
+            "updates_left_out": self.left_out,
+            "objective": self._objective,
         }
-        if squared <= 0:
-            return s, 0.0
-        n = squared**0.5
-        self._figures["objective"] = -aligned / (n + EPSILON)
         along, across = 1 / (n + EPSILON), aligned / (n * (n + EPSILON) ** 2)
-        return {name: across * bent[name] - along * s[name] for name in s}, 1.0
+        return {name: across * bent[name] - along * s[name] for name in s}, (~missing).float()

@@ -60,6 +60,7 @@ class Contrastive(Baseline):
 
     name = "cds"
     summary = "after pretraining, the rows whose loss fell most in a copy fine-tuned on the target"
+    chooses_by = "gradient"
     style = ("#000000", ">", "--")
     Hyperparameters = ContrastiveHyperparameters
     state = ("before", "after", "changes")
@@ -70,7 +71,7 @@ class Contrastive(Baseline):
         self._copy_steps = max(2, round(hyperparameters.adaptation_share * task.steps))
         self._offered = task.big_batch_rows(hyperparameters.downsampling)
         self.changes: Tensor | None = None
-        self._figures: dict[str, float] = {}
+        self._figures: dict[str, float | Tensor] = {}
 
     def batch(self, step: int) -> Batch:
         phase = self.hyperparameters.phase(step, self.task.steps)
@@ -84,8 +85,8 @@ class Contrastive(Baseline):
         change = self.changes_of(places)
         chosen = largest_falls(change, self.task.batch_size)
         self._figures = {
-            "loss_change/offered": float(change.float().mean()),
-            "loss_change/chosen": float(change[chosen].float().mean()),
+            "loss_change/offered": change.float().mean(),
+            "loss_change/chosen": change[chosen].float().mean(),
         }
         return self.task.generic_rows(places[chosen.cpu().numpy()])
 
@@ -142,7 +143,7 @@ class Contrastive(Baseline):
         settings = self.hyperparameters.model_dump(mode="json")
         train_once(self.task, purpose, settings, self.after, fine_tune)
 
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:  # noqa: ARG002
         return self._figures
 
 

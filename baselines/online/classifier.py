@@ -49,6 +49,9 @@ class ClassifierHyperparameters(DownsamplingHyperparameters):
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
     """Learning rate of Adam for the network."""
 
+    def reads(self) -> frozenset[str]:
+        return self.network.reads()
+
 
 class Classifier(Baseline):
     """Top fraction of an online classifier."""
@@ -56,6 +59,7 @@ class Classifier(Baseline):
     name = "classifier"
     summary = "top fraction of a target-against-generic classifier trained online"
     revision = 2
+    chooses_by = "classifier"
     style = ("#D55E00", "v", "-")
     Hyperparameters = ClassifierHyperparameters
     state = ("network", "optimizer")
@@ -63,12 +67,14 @@ class Classifier(Baseline):
     def __init__(self, task: Task, hyperparameters: ClassifierHyperparameters) -> None:
         super().__init__(task, hyperparameters)
         seed = task.derived_seed("weight network")
-        self.network = build_network(hyperparameters.network, task.vocabulary_size, seed)
+        self.network = build_network(
+            hyperparameters.network, task.vocabulary_size, seed, task.image
+        )
         self.network.to(task.device)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=hyperparameters.network_rate
         )
-        self._loss = 0.0
+        self._loss = torch.zeros(())
 
     def batch(self, step: int) -> Batch:
         big = self.task.big_batch(step, self.hyperparameters.downsampling)
@@ -80,10 +86,10 @@ class Classifier(Baseline):
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-        self._loss = float(loss.detach())
+        self._loss = loss.detach()
         return big.take(torch.topk(scores.detach(), self.task.batch_size).indices)
 
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:  # noqa: ARG002
         return {"classifier_loss": self._loss}
 
 

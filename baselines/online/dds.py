@@ -51,12 +51,12 @@ class DDS(BilevelSelector):
         generic: RowGradients,
         weights: Tensor,
         target: Tensor,
-    ) -> tuple[Mapping[str, Tensor], float]:
+    ) -> tuple[Mapping[str, Tensor], float | Tensor]:
         rate = self.hyperparameters.look_ahead
         model = self.task.model
         here = parameters_of(model)
         if rate > 0:
             here = step_along(here, generic.combined(weights), -rate)
         loss, ahead = gradient(model, target, token_share(target), at=here, names=self.names)
-        self._figures["outer_loss"] = float(loss)
+        self._figures["outer_loss"] = loss
         return {name: -value for name, value in ahead.items()}, rate or 1.0

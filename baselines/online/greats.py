@@ -58,7 +58,7 @@ class Greats(OnlineSelector):
 
     def __init__(self, task: Task, hyperparameters: GreatsHyperparameters) -> None:
         super().__init__(task, hyperparameters)
-        self._figures: dict[str, float] = {}
+        self._figures: dict[str, float | Tensor] = {}
 
     def batch(self, step: int) -> Batch:
         settings, model = self.hyperparameters, self.task.model
@@ -74,12 +74,12 @@ class Greats(OnlineSelector):
             products = factor * offered.products() if settings.redundancy else None
         chosen = greedy(alignment, products, self.task.batch_size)
         self._figures = {
-            "alignment/offered": float(alignment.mean()),
-            "alignment/chosen": float(alignment[chosen].mean()),
+            "alignment/offered": alignment.mean(),
+            "alignment/chosen": alignment[chosen].mean(),
         }
         return big.take(chosen)
 
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:  # noqa: ARG002
         return self._figures
 
 

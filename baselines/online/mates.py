@@ -30,7 +30,6 @@ from benchmark.api import (
     OUTER_UPDATE,
     PRETRAINING,
     SCORING,
-    SCORING_ROWS,
     Batch,
     Choice,
     Direction,
@@ -74,6 +73,9 @@ class MatesHyperparameters(DownsamplingHyperparameters):
     network_rate: Annotated[float, Field(gt=0, lt=1), LogUniform(3e-4, 3e-2)] = 1e-3
     """Learning rate of Adam for the network."""
 
+    def reads(self) -> frozenset[str]:
+        return self.network.reads()
+
     def stage_steps(self, steps: int) -> int:
         """Steps of a stage of a run of ``steps``, but for the last, which has what is left."""
         return -(-steps // self.stages)
@@ -109,7 +111,7 @@ class Mates(OnlineSelector):
         """The network that predicts, made when first asked for."""
         config, task = self.hyperparameters.network, self.task
         seed = task.derived_seed("influence network")
-        return build_network(config, task.vocabulary_size, seed).to(task.device)
+        return build_network(config, task.vocabulary_size, seed, task.image).to(task.device)
 
     def batch(self, step: int) -> Batch:
         settings = self.hyperparameters
@@ -138,7 +140,7 @@ class Mates(OnlineSelector):
         """How fast a plain step on each of ``rows`` ``[n, T]`` lowers the target loss: ``[n]``."""
         model = self.task.model
         toward = mean_gradient(model, self.task.target_sample())
-        return torch.cat([influence(model, part, toward) for part in rows.split(SCORING_ROWS)])
+        return influence(model, rows, toward)
 
     def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         return {} if self.agreement is None else {"influence_agreement": self.agreement}
@@ -146,10 +148,7 @@ class Mates(OnlineSelector):
 
 def mean_gradient(model: nn.Module, rows: Tensor) -> Direction:
     """Gradient of the mean of the losses of ``rows`` ``[n, T]``."""
-    weights = torch.full((len(rows),), 1 / len(rows), device=rows.device)
-    parts = zip(rows.split(SCORING_ROWS), weights.split(SCORING_ROWS), strict=True)
-    found = [gradient(model, part, weight)[1] for part, weight in parts]
-    return {name: torch.stack([each[name] for each in found]).sum(0) for name in found[0]}
+    return gradient(model, rows, torch.full((len(rows),), 1 / len(rows), device=rows.device))[1]
 
 
 def fit(

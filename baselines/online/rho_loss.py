@@ -61,7 +61,7 @@ class RhoLoss(Baseline):
         super().__init__(task, hyperparameters)
         self._offered = task.big_batch_rows(hyperparameters.downsampling)
         self.irreducible: Tensor | None = None
-        self._figures: dict[str, float] = {}
+        self._figures: dict[str, float | Tensor] = {}
 
     @cached_property
     def reference(self) -> nn.Module:
@@ -90,9 +90,9 @@ class RhoLoss(Baseline):
         reducible = live - irreducible
         chosen = torch.topk(reducible, self.task.batch_size).indices
         self._figures = {
-            "reducible_loss/offered": float(reducible.mean()),
-            "reducible_loss/chosen": float(reducible[chosen].mean()),
-            "irreducible_loss/chosen": float(irreducible[chosen].mean()),
+            "reducible_loss/offered": reducible.mean(),
+            "reducible_loss/chosen": reducible[chosen].mean(),
+            "irreducible_loss/chosen": irreducible[chosen].mean(),
         }
         return big.take(chosen)
 
@@ -102,5 +102,5 @@ class RhoLoss(Baseline):
             return score(self.reference, batch.rows)
         return self.irreducible[torch.from_numpy(batch.positions).to(self.task.device)]
 
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:  # noqa: ARG002
         return self._figures

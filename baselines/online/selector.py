@@ -15,13 +15,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from baselines.online.draw import draw_without_replacement, flattened
+from baselines.online.draw import draw_without_replacement, entropy, flattened
 from baselines.online.weight_network import (
     SMALL_NETWORK,
     NetworkConfig,
@@ -83,6 +83,18 @@ class SelectorHyperparameters(DownsamplingHyperparameters):
     place of a pass of their own over a sub-batch.
     """
 
+    @model_validator(mode="after")
+    def _says_which_rows(self) -> Self:
+        if self.from_update and self.sub_batch_rows is not None:
+            raise ValueError(
+                f"sub_batch_rows: {self.sub_batch_rows} goes with a pass of the rows' own; with "
+                "from_update the rows are those trained on: leave one of the two out"
+            )
+        return self
+
+    def reads(self) -> frozenset[str]:
+        return self.network.reads()
+
     def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
         return "draw" if step % self.update_every else "learn"
 
@@ -97,16 +109,39 @@ class BilevelSelector(OnlineSelector):
     def __init__(self, task: Task, hyperparameters: SelectorHyperparameters) -> None:
         super().__init__(task, hyperparameters)
         seed = task.derived_seed("weight network")
-        self.network = build_network(hyperparameters.network, task.vocabulary_size, seed)
+        self.network = build_network(
+            hyperparameters.network, task.vocabulary_size, seed, task.image
+        )
         self.network.to(task.device)
         self.optimizer = torch.optim.Adam(self.learned(), lr=hyperparameters.network_rate)
         self.names = parameters_in(task.model, hyperparameters.parts)
-        if hyperparameters.from_update and not recordable(task.model):
+        self._require_possible()
+        self._figures: dict[str, float | Tensor] = {}
+
+    def _require_possible(self) -> None:
+        settings = self.hyperparameters
+        if settings.from_update and not recordable(self.task.model):
             raise UserError(
                 "from_update: the gradients of rows cannot be told from an update of this model: "
                 "leave it false"
             )
-        self._figures: dict[str, float] = {}
+        wanted = settings.sub_batch_rows
+        if wanted is not None and wanted > (most := self.most_sub_batch_rows()):
+            raise UserError(
+                f"sub_batch_rows: {wanted} are more than the {most} rows that they are taken from"
+            )
+        if not settings.effective_rows:
+            return
+        most_batches = self.task.big_batch_rows(settings.downsampling) / self.task.batch_size
+        if settings.effective_rows > most_batches:
+            raise UserError(
+                f"effective_rows: {settings.effective_rows:g} batches are more than the "
+                f"{most_batches:g} offered"
+            )
+
+    def most_sub_batch_rows(self) -> int:
+        """How many rows the outer update can look at."""
+        return self.task.big_batch_rows(self.hyperparameters.downsampling)
 
     def learned(self) -> list[nn.Parameter]:
         """What the outer update trains."""
@@ -117,7 +152,7 @@ class BilevelSelector(OnlineSelector):
         big = self.task.big_batch(step, settings.downsampling)
         with torch.no_grad(), timed(SCORING):
             log_weights = self.draw_weights(big.rows)
-        self._figures[WEIGHTS_ENTROPY] = -float((log_weights.exp() * log_weights).nansum())
+        self._figures[WEIGHTS_ENTROPY] = entropy(log_weights)
         chosen = self.draw(step, log_weights)
         if not self.learns_at(step):
             return big.take(chosen)
@@ -126,8 +161,7 @@ class BilevelSelector(OnlineSelector):
         looked_at = self.sub_batch(step, big, chosen)
         generic = RowGradients(self.task.model, big.rows[looked_at], self.names)
         self.learn(step, generic)
-        same = torch.equal(looked_at, chosen)
-        return replace(big.take(chosen), gradients=generic if same else None)
+        return replace(big.take(chosen), gradients=generic if looked_at is chosen else None)
 
     def learns_at(self, step: int) -> bool:
         """Whether the network is updated at ``step``."""
@@ -145,11 +179,14 @@ class BilevelSelector(OnlineSelector):
         return draw_without_replacement(log_weights, self.task.batch_size, noise)
 
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
-        """The rows of the big batch that the outer update looks at: a uniform subset."""
+        """The rows of the big batch that the outer update looks at: a uniform subset.
+
+        ``chosen`` itself where they are the rows trained on.
+        """
         count = self.hyperparameters.sub_batch_rows or self.task.batch_size
         return self.task.uniform_subset(step, "sub-batch", len(big), count)
 
-    def observe(self, step: int) -> Mapping[str, float]:
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:
         if self.hyperparameters.from_update and self.learns_at(step):
             update = self.task.last_update
             assert update is not None
@@ -175,7 +212,7 @@ class BilevelSelector(OnlineSelector):
         weights = self.weigh(generic.rows)
         direction, scale = self.direction(step, generic, weights.detach(), target)
         pulls = generic.along(direction) * scale
-        self._figures["outer_gradient_pull"] = float((weights.detach() * pulls).sum())
+        self._figures["outer_gradient_pull"] = (weights.detach() * pulls).sum()
         return list(torch.autograd.grad(weights, self.learned(), grad_outputs=pulls))
 
     def weigh(self, rows: Tensor) -> Tensor:
@@ -185,5 +222,5 @@ class BilevelSelector(OnlineSelector):
     @abstractmethod
     def direction(
         self, step: int, generic: RowGradients, weights: Tensor, target: Tensor
-    ) -> tuple[Mapping[str, Tensor], float]:
+    ) -> tuple[Mapping[str, Tensor], float | Tensor]:
         """The direction ``u`` in parameter space, and a factor on the influences along it."""

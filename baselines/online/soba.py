@@ -25,7 +25,6 @@ from benchmark.api import (
     Choice,
     RowGradients,
     Task,
-    build_optimizer,
     gradient,
     parameters_of,
     token_share,
@@ -52,14 +51,18 @@ class SOBA(BilevelSelector):
         super().__init__(task, hyperparameters)
         own = parameters_of(task.model)
         self.v = {name: torch.nn.Parameter(torch.zeros_like(own[name])) for name in self.names}
-        self.v_optimizer = build_optimizer(list(self.v.values()))
+        self.v_optimizer = task.optimizer(self.v.values())
 
     def sub_batch(self, step: int, big: Batch, chosen: Tensor) -> Tensor:  # noqa: ARG002
-        return chosen[: self.hyperparameters.sub_batch_rows]
+        rows = self.hyperparameters.sub_batch_rows
+        return chosen if rows is None else chosen[:rows]
+
+    def most_sub_batch_rows(self) -> int:
+        return self.task.batch_size
 
     def direction(
         self, step: int, generic: RowGradients, weights: Tensor, target: Tensor
-    ) -> tuple[Mapping[str, Tensor], float]:
+    ) -> tuple[Mapping[str, Tensor], float | Tensor]:
         del weights  # The Hessian is that of the uniform loss the main model trains on.
         for name, value in self.linear_direction(generic, target).items():
             self.v[name].grad = value
@@ -70,7 +73,7 @@ class SOBA(BilevelSelector):
     def linear_direction(self, generic: RowGradients, target: Tensor) -> dict[str, Tensor]:
         """``H v + s``, what ``v`` descends along; ``s`` alone without the Hessian."""
         loss, direction = gradient(self.task.model, target, token_share(target), names=self.names)
-        self._figures["outer_loss"] = float(loss)
+        self._figures["outer_loss"] = loss
         if self.hyperparameters.hessian:
             v = {name: value.detach() for name, value in self.v.items()}
             product = generic.curvature(token_share(generic.rows), v)

@@ -31,7 +31,7 @@ def convolution_scores(
     than an eighth of the positions, else for the tokens that occur.
     """
     if 8 * len(embedding) > tokens.numel():
-        occurring, tokens = torch.unique(tokens, return_inverse=True)
+        occurring, tokens = occurring_tokens(tokens, len(embedding))
         embedding = F.embedding(occurring, embedding)
     taps = kernel.shape[2]
     tables = torch.einsum("ve,het->tvh", embedding, kernel).flatten(0, 1)
@@ -42,6 +42,27 @@ def convolution_scores(
     places = torch.where(past < 0, len(tables) - 1, past + starts).flatten(0, 1)
     scores: Tensor = _TapScores.apply(tables, bias, score, places)  # type: ignore[no-untyped-call]
     return scores.view_as(tokens)
+
+
+def occurring_tokens(tokens: Tensor, vocabulary_size: int) -> tuple[Tensor, Tensor]:
+    """The different tokens, ascending, and the place of each of ``tokens`` among them.
+
+    On a device they are filled up with token 0 to a number that is known: to count them, the
+    processor would have to wait.
+    """
+    if tokens.device.type == "cpu":
+        found: tuple[Tensor, Tensor] = torch.unique(tokens, return_inverse=True)
+        return found
+    return filled_up(tokens, vocabulary_size)
+
+
+def filled_up(tokens: Tensor, vocabulary_size: int) -> tuple[Tensor, Tensor]:
+    """What :func:`occurring_tokens` gives on a device, on any."""
+    there = torch.zeros(vocabulary_size, dtype=torch.int64, device=tokens.device)
+    there.scatter_(0, tokens.flatten(), 1)
+    places = (there.cumsum(0) - 1)[tokens]
+    occurring = tokens.new_zeros(min(vocabulary_size, tokens.numel()))
+    return occurring.scatter_(0, places.flatten(), tokens.flatten()), places
 
 
 class _TapScores(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """Weight networks: small models that score an example from its tokens.
 
 Source: arXiv 2311.11973, section 4 and its public code (``lm/model.py``). Both read the shifted
-input, start symbol first, so they never see a row's last token.
+input, start symbol first, so they never see a row's last token. Of pairs they read both sides.
 More: docs/online-selectors.md
 """
 
@@ -14,31 +14,36 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
+from baselines.online.pixel_network import PixelNetwork
 from baselines.online.tap_scores import convolution_scores
-from benchmark.api import Frozen, shifted, token_counts
+from benchmark.api import PIXELS, TOKENS, Frozen, shifted, token_counts
 
 Size = Annotated[int, Field(gt=0)]
 
 
 class NetworkConfig(Frozen):
-    """Kind and size of a weight network; the defaults are those of the published runs."""
+    """Kind and size of a weight network; the defaults are those of the published runs of text."""
 
     kind: Literal["convolution", "bag_of_ngrams"] = "convolution"
-    """``convolution``: a convolution over embedded tokens; ``bag_of_ngrams``: the mean embedding of
-    n-grams.
+    """``convolution``: a convolution over embedded tokens, or two over an image's pixels;
+    ``bag_of_ngrams``: the mean embedding of n-grams of tokens.
     """
 
     embedding: Size = 128
-    """Dimension of the embeddings."""
+    """Dimension of the embeddings; of images, channels of the first convolution."""
 
     hidden: Size = 128
     """Channels of the convolution, or hidden units behind the mean embedding."""
 
     span: Annotated[int, Field(ge=1, le=64)] = 7
-    """Tokens under the convolution's kernel, or the longest n-gram."""
+    """Tokens under the convolution's kernel, or its rows and columns, or the longest n-gram."""
 
     buckets: Size = 4096
     """``bag_of_ngrams`` only: embeddings that n-grams of two tokens or more are hashed to."""
+
+    def reads(self) -> frozenset[str]:
+        """What rows must be for it."""
+        return frozenset({TOKENS, PIXELS} if self.kind == "convolution" else {TOKENS})
 
 
 SMALL_NETWORK = {"network": {"embedding": 8, "hidden": 8}}
@@ -59,6 +64,7 @@ class ConvolutionNetwork(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         assert self.convolution.bias is not None
+        rows = rows.abs()
         scores = convolution_scores(
             shifted(rows),
             self.embedding.weight,
@@ -104,7 +110,7 @@ class BagOfNgramsNetwork(nn.Module):
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, rows: Tensor) -> Tensor:
-        features = self.features(shifted(rows))
+        features = self.features(shifted(rows.abs()))
         summed = F.embedding_bag(features, self.embedding.weight, mode="sum", padding_idx=0)
         mean = summed / ((features > 0).sum(1, keepdim=True) + 1e-6)
         scores: Tensor = self.score(F.relu(self.hidden(mean)))[:, 0]
@@ -129,13 +135,23 @@ class BagOfNgramsNetwork(nn.Module):
         return torch.cat(grams, 1)
 
 
-WeightNetwork = ConvolutionNetwork | BagOfNgramsNetwork
+WeightNetwork = ConvolutionNetwork | BagOfNgramsNetwork | PixelNetwork
 
 
-def build_network(config: NetworkConfig, vocabulary_size: int, seed: int) -> WeightNetwork:
-    """A weight network with the source's initial weights, which depend on ``seed`` only."""
+def build_network(
+    config: NetworkConfig,
+    vocabulary_size: int,
+    seed: int,
+    image: tuple[int, int, int] | None = None,
+) -> WeightNetwork:
+    """A weight network with the source's initial weights, which depend on ``seed`` only.
+
+    ``image``: channels, height and width where rows are images.
+    """
     network: WeightNetwork
-    if config.kind == "convolution":
+    if image is not None:
+        network = PixelNetwork(image, config.embedding, config.hidden, config.span)
+    elif config.kind == "convolution":
         network = ConvolutionNetwork(vocabulary_size, config.embedding, config.hidden, config.span)
     else:
         network = BagOfNgramsNetwork(

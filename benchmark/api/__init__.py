@@ -4,7 +4,6 @@ Imports the layers below (`core`, `data`, `models`, `study`), and knows no metho
 """
 
 from benchmark.api.auxiliary import (
-    SCORING_ROWS,
     fix_dropout,
     map_generic,
     rate_at,
@@ -17,7 +16,6 @@ from benchmark.api.auxiliary import (
     twin,
 )
 from benchmark.api.baseline import (
-    PRETRAINING,
     Baseline,
     Choice,
     Downsampling,
@@ -27,10 +25,11 @@ from benchmark.api.baseline import (
     OnlineSelector,
 )
 from benchmark.api.cost import CostMeter
-from benchmark.api.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.core.frozen import Frozen
+from benchmark.core.parts import OUTER_UPDATE, SCORING, timed
+from benchmark.core.processes import side_by_side
 from benchmark.core.randomness import EpochOrder
 from benchmark.models.batch import Batch, Rows
 from benchmark.models.influence import (
@@ -44,17 +43,22 @@ from benchmark.models.influence import (
 )
 from benchmark.models.losses import per_example_loss, shifted, token_counts, token_share
 from benchmark.models.optimisation import build_optimizer
+from benchmark.models.passes import rows_at_once
 from benchmark.models.row_gradients import RowGradients, parameters_in, recordable
-from benchmark.models.whole_gradients import chunk_rows, flat_row_gradients, unflattened
+from benchmark.models.whole_gradients import flat_row_gradients
 from benchmark.study.metrics import DOMAIN_WEIGHT, PROXY_WEIGHT, WEIGHTS_ENTROPY
+from benchmark.study.study import PRETRAINING
+from benchmark.tasks import PIXELS, TEXT, TOKENS
 
 __all__ = [
     "DOMAIN_WEIGHT",
     "OUTER_UPDATE",
+    "PIXELS",
     "PRETRAINING",
     "PROXY_WEIGHT",
     "SCORING",
-    "SCORING_ROWS",
+    "TEXT",
+    "TOKENS",
     "WEIGHTS_ENTROPY",
     "Baseline",
     "Batch",
@@ -73,7 +77,6 @@ __all__ = [
     "Task",
     "UserError",
     "build_optimizer",
-    "chunk_rows",
     "dot",
     "fix_dropout",
     "flat_row_gradients",
@@ -87,9 +90,11 @@ __all__ = [
     "rate_at",
     "recordable",
     "resized",
+    "rows_at_once",
     "scan",
     "score",
     "shifted",
+    "side_by_side",
     "step_along",
     "timed",
     "token_counts",
@@ -98,5 +103,4 @@ __all__ = [
     "train_once",
     "train_step",
     "twin",
-    "unflattened",
 ]

@@ -15,17 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmark.api.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.api.task import Task
 from benchmark.core.errors import UserError
+from benchmark.core.parts import OUTER_UPDATE, SCORING, timed
 from benchmark.models.batch import Batch
 from benchmark.models.build import build_transformer
 from benchmark.models.checkpoint import load_model_state, model_state
 from benchmark.models.losses import per_example_loss
-from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
+from benchmark.models.optimisation import update
+from benchmark.models.passes import passes_of, scan_parts_of, set_passes
 
-SCORING_ROWS = 512
 SCAN_ROWS = 2**16
+BLOCK_ROWS = 512
 
 
 def twin(model: nn.Module) -> nn.Module:
@@ -36,20 +37,26 @@ def twin(model: nn.Module) -> nn.Module:
 def resized(task: Task, scale: float, purpose: str) -> nn.Module:
     """A model for the task's rows that is ``scale`` times as deep and as wide as the main model.
 
-    Our transformer, whatever the main model is, with fresh weights that depend on the run's seed
-    and ``purpose`` only, and without dropout.
+    Our transformer, or the task's own network, whatever the main model is, with fresh weights that
+    depend on the run's seed and ``purpose`` only, and without dropout.
 
     Raises:
         UserError: the main model does not tell its size.
     """
+    seed = task.derived_seed(purpose)
+    own = getattr(task.model, "resized", None)
+    if own is not None:
+        model: nn.Module = own(scale, seed)
+        return model.to(task.device)
     size = getattr(task.model, "size", None)
     if size is None:
         raise UserError(
             f"{purpose}: scale {scale:g} needs a main model that tells its size, and "
             f"{type(task.model).__name__} does not: give 1, which takes a copy of it"
         )
-    seed = task.derived_seed(purpose)
     made = build_transformer(size.scaled(scale), task.vocabulary_size, task.width, seed)
+    passes = passes_of(task.model).model_copy(update={"activation_checkpointing": False})
+    set_passes(made, passes, task.device.type)
     return made.to(task.device)
 
 
@@ -69,11 +76,13 @@ def train(
     Raises:
         FloatingPointError: the loss stopped being finite.
     """
-    optimizer = build_optimizer(list(model.parameters()))
+    optimizer = task.optimizer(model.parameters())
     peak = task.peak_rate if rate is None else rate
     for step in range(steps):
         batch = batches(step)
-        train_step(task, model, optimizer, batch, rate_at(step, steps, peak), f"{purpose} {step}")
+        train_step(
+            task, model, optimizer, batch, rate_at(task, step, steps, peak), f"{purpose} {step}"
+        )
 
 
 def train_step(
@@ -104,9 +113,9 @@ def fix_dropout(task: Task, purpose: str) -> None:
     torch.manual_seed(task.derived_seed(purpose))
 
 
-def rate_at(step: int, steps: int, peak: float) -> float:
+def rate_at(task: Task, step: int, steps: int, peak: float) -> float:
     """Learning rate of an auxiliary model: the main schedule, warm-up a tenth of its ``steps``."""
-    return inverse_square_root(step, peak, math.ceil(steps / 10))
+    return task.optimiser.rate_at(step, steps, peak, math.ceil(steps / 10))
 
 
 @torch.no_grad()
@@ -115,7 +124,7 @@ def score(model: nn.Module, rows: Tensor) -> Tensor:
     training = model.training
     model.eval()
     with timed(SCORING):
-        losses = torch.cat([per_example_loss(model, part) for part in rows.split(SCORING_ROWS)])
+        losses = torch.cat([per_example_loss(model, rows[p]) for p in scan_parts_of(model, rows)])
     model.train(training)
     return losses
 
@@ -167,7 +176,7 @@ def map_generic(task: Task, of_batch: Callable[[Batch], np.ndarray]) -> np.ndarr
     """``of_batch`` of every generic row in order, block by block: ``[len(generic), ...]``."""
     size = len(task.generic)
     parts = [
-        of_batch(task.generic_rows(np.arange(start, min(start + SCORING_ROWS, size))))
-        for start in range(0, size, SCORING_ROWS)
+        of_batch(task.generic_rows(np.arange(start, min(start + BLOCK_ROWS, size))))
+        for start in range(0, size, BLOCK_ROWS)
     ]
     return np.concatenate(parts)

@@ -9,40 +9,41 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from torch import Tensor
 
 from benchmark.api.task import Task
 from benchmark.core.frozen import Frozen
 from benchmark.models.batch import Batch
-
-PRETRAINING = "pretraining"
-"""The phase of steps that are plain pretraining."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """A hyper-parameter to tune over a few values."""
 
+    continuous: ClassVar[bool] = False
+
     values: tuple[Any, ...]
 
-    def draw(self, rng: np.random.Generator) -> Any:
-        """One of the values, uniformly."""
-        return self.values[int(rng.integers(len(self.values)))]
+    def at(self, share: float) -> Any:
+        """The value at a share, from 0 to below 1, of the list."""
+        return self.values[int(share * len(self.values))]
 
 
 @dataclass(frozen=True)
 class LogUniform:
     """A hyper-parameter to tune between two positive numbers, uniformly in its logarithm."""
 
+    continuous: ClassVar[bool] = True
+
     low: float
     high: float
 
-    def draw(self, rng: np.random.Generator) -> float:
-        """A number between ``low`` and ``high``."""
-        return float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
+    def at(self, share: float) -> float:
+        """The number at a share, from 0 to below 1, of the way from ``low`` to ``high``."""
+        return float(self.low * (self.high / self.low) ** share)
 
 
 class Hyperparameters(Frozen):
@@ -71,6 +72,13 @@ class Hyperparameters(Frozen):
             for space in field.metadata
             if isinstance(space, Choice | LogUniform)
         }
+
+    def reads(self) -> frozenset[str]:
+        """What rows must be for the method, of ``text``, ``tokens`` and ``pixels``, any of them.
+
+        Empty for a method that knows rows by the main model's losses and gradients only.
+        """
+        return frozenset()
 
     def phase(self, step: int, steps: int) -> str:  # noqa: ARG002
         """What kind of step this is of a run of ``steps``; for methods whose steps differ.
@@ -123,6 +131,12 @@ class Baseline(ABC):
     last. The training loop looks at valid; the method does not.
     """
 
+    chooses_by: ClassVar[Literal["classifier", "importance", "gradient"] | None] = None
+    """What tells the rows that it takes from others: a classifier of text, importance weights of
+    n-grams, or agreement with the target's gradient. `adaptbench recommend` measures what such a
+    choice is worth; None: none of these.
+    """
+
     style: ClassVar[tuple[str, str, str] | None] = None
     """Colour, marker and line in figures, as literals; None: derived from the name."""
 
@@ -137,8 +151,8 @@ class Baseline(ABC):
     def batch(self, step: int) -> Batch:
         """The examples that the main model trains on at ``step``, and their weights."""
 
-    def observe(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
-        """After the model's update: figures worth recording."""
+    def observe(self, step: int) -> Mapping[str, float | Tensor]:  # noqa: ARG002
+        """After the model's update: figures worth recording, tensors of one number included."""
         return {}
 
 
@@ -147,3 +161,5 @@ class OnlineSelector(Baseline):
 
     The diagnostic foretells what these gain.
     """
+
+    chooses_by = "gradient"

@@ -52,8 +52,26 @@ _UNKNOWN_TO_TORCH = {
 Result = TypeVar("Result")
 
 
-def _counting() -> FlopCounterMode:
-    return FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+class _NoModules:
+    """Stands for what tells torch's counter which modules are being run."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class _TotalFlops(FlopCounterMode):
+    """Counts the total alone.
+
+    To count by module, torch keeps each call's tensors until the counting ends: of a whole
+    preparation, gigabytes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+        self.mod_tracker: Any = _NoModules()
 
 
 class CostMeter:
@@ -73,6 +91,11 @@ class CostMeter:
         self._known: dict[str, float] = {}
         self._part = ""
         self._counter: FlopCounterMode | None = None
+        self._unbilled = 0.0
+
+    def knows(self, part: str, kind: str) -> bool:
+        """Whether work of this kind has been counted, and is not counted again."""
+        return f"{part}/{kind}" in self._known
 
     @contextmanager
     def charge(self, part: str, kind: str | None = None) -> Iterator[None]:
@@ -90,20 +113,33 @@ class CostMeter:
             if kind is not None and known in self._known:
                 yield
             else:
-                with _counting() as self._counter:
+                self._unbilled = 0.0
+                with _TotalFlops() as self._counter:
                     yield
-                (self._known[known],) = sum_numbers(float(self._counter.get_total_flops()))
+                (self._known[known],) = sum_numbers(self._counted() - self._unbilled)
         finally:
             self._part, self._counter = "", None
         self.parts[part] += self._known[known]
         self.seconds += time.perf_counter() - start
+
+    @contextmanager
+    def free(self) -> Iterator[None]:
+        """Charge nothing of the work inside, which is on the bill already."""
+        parts, counted = dict(self.parts), self._counted()
+        others = self.seconds, self.examples, self.target_passes
+        try:
+            yield
+        finally:
+            self.parts = defaultdict(float, parts)
+            self.seconds, self.examples, self.target_passes = others
+            self._unbilled += self._counted() - counted
 
     def note(self, compute: Callable[[], Result]) -> tuple[Result, dict[str, Any]]:
         """The result of ``compute``, and what it adds to the bill, for :meth:`repeat`."""
         start, before, passes = time.perf_counter(), dict(self.parts), self.target_passes
         examples, counted = self.examples, self._counted()
         if self._counter is None:
-            with _counting() as counter:
+            with _TotalFlops() as counter:
                 result = compute()
             flops = float(counter.get_total_flops())
         else:

@@ -6,29 +6,34 @@ and keeps no reference to where it came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmark.api.ahead import Ahead
 from benchmark.api.cost import CostMeter
 from benchmark.api.kept import Kept, Result
-from benchmark.api.parts import DATA, timed
 from benchmark.core.errors import UserError
+from benchmark.core.parts import DATA, timed
 from benchmark.core.randomness import BlockOrder, EpochOrder, derived_key, generator
-from benchmark.data.tokenizers import ByteTokenizer, Tokenizer, load_tokenizer
+from benchmark.data.tokenizers import ByteTokenizer
 from benchmark.models.batch import Batch, Rows
-from benchmark.models.optimisation import Update
+from benchmark.models.optimisation import Update, build_optimizer
+from benchmark.models.protocol import PAPER, OptimiserConfig
+from benchmark.models.transfer import sent
 
 
 class Task:
     """One (model, target, seed) as a method sees it.
 
-    ``learning_rate`` is the main model's by step; ``decode`` turns token rows ``[n, T]`` into the
-    text of each, and is None where rows hold no text.
+    ``learning_rate`` is the main model's by step, ``optimiser`` the settings that it and every
+    auxiliary model is trained with; ``decode`` turns token rows ``[n, T]`` into the text of each,
+    and is None where rows hold no text. ``image``: channels, height and width where rows are
+    images; None: they are tokens in sequence.
     """
 
     def __init__(
@@ -44,8 +49,11 @@ class Task:
         seed: int,
         meter: CostMeter,
         learning_rate: Callable[[int], float],
+        optimiser: OptimiserConfig = PAPER,
         decode: Callable[[np.ndarray], list[str]] | None = None,
+        image: tuple[int, int, int] | None = None,
         kept: Kept | None = None,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
         self.model = model
         self.device = next(model.parameters()).device
@@ -57,11 +65,14 @@ class Task:
         self.seed = seed
         self.meter = meter
         self.learning_rate = learning_rate
+        self.optimiser = optimiser
         self.decode = decode
+        self.image = image
         self.last_update: Update | None = None
         """Losses of the rows that the main model was last trained on, for ``observe``."""
-        self._kept = kept
+        self._kept, self._pause = kept, pause
         self._target = torch.from_numpy(target).to(self.device)
+        self._ahead = Ahead(self._offered, steps)
         self._generic_order = BlockOrder(
             len(generic), big_batch_size, min(batch_size, big_batch_size), seed, "generic"
         )
@@ -73,18 +84,22 @@ class Task:
 
     @property
     def width(self) -> int:
-        """Tokens in a row, padding included."""
+        """Cells in a row, padding included."""
         return int(self._target.shape[1])
 
     @property
     def has_byte_rows(self) -> bool:
         """Whether a token is the value of a UTF-8 byte."""
-        return self.vocabulary_size == ByteTokenizer.vocabulary_size
+        return self.image is None and self.vocabulary_size == ByteTokenizer.vocabulary_size
 
     @cached_property
     def peak_rate(self) -> float:
         """The highest learning rate that the main model is trained at."""
         return max(self.learning_rate(step) for step in range(self.steps))
+
+    def optimizer(self, parameters: Iterable[Tensor]) -> torch.optim.AdamW:
+        """The main model's optimiser for other parameters; its rate is set each step."""
+        return build_optimizer(parameters, self.optimiser)
 
     @timed(DATA)
     def generic_batch(self, step: int, size: int | None = None) -> Batch:
@@ -95,7 +110,12 @@ class Task:
         reads one batch a step meets every row once before any twice, and so does who reads all
         (`benchmark.core.randomness.BlockOrder`).
         """
-        return self.generic_rows(self.generic_places(step, size))
+        rows, positions = self._ahead.take(step, size or self.batch_size)
+        return Batch(self._arrived(rows), positions)
+
+    def _offered(self, step: int, size: int) -> tuple[Tensor, np.ndarray]:
+        positions = self.generic_places(step, size)
+        return self._fetched(positions), positions
 
     def generic_places(self, step: int, size: int | None = None) -> np.ndarray:
         """The positions in the corpus of :meth:`generic_batch`'s rows, without reading them."""
@@ -119,8 +139,17 @@ class Task:
     @timed(DATA)
     def generic_rows(self, positions: np.ndarray) -> Batch:
         """The generic rows at ``positions``."""
-        rows = torch.from_numpy(self.generic.tokens(positions)).to(self.device)
-        return Batch(rows, positions)
+        return Batch(self._arrived(self._fetched(positions)), positions)
+
+    def _fetched(self, positions: np.ndarray) -> Tensor:
+        """The rows, ready to be sent: as narrow as they are stored, where there is a way to go."""
+        if self.device.type == "cpu":
+            return torch.from_numpy(self.generic.tokens(positions))
+        stored = getattr(self.generic, "stored", self.generic.tokens)
+        return torch.from_numpy(stored(positions)).pin_memory()
+
+    def _arrived(self, rows: Tensor) -> Tensor:
+        return sent(rows, self.device).to(torch.int64)
 
     @timed(DATA)
     def target_batch(self, step: int, size: int | None = None, stream: str = "target") -> Batch:
@@ -131,7 +160,7 @@ class Task:
         size = size or self.batch_size
         order = EpochOrder(self.target_size, self.seed, stream)
         self.meter.count_target(size / self.target_size)
-        chosen = torch.from_numpy(order.items(step * size, size)).to(self.device)
+        chosen = sent(order.items(step * size, size), self.device)
         return Batch(self._target[chosen], np.full(size, -1))
 
     @timed(DATA)
@@ -158,9 +187,12 @@ class Task:
         """
         if self._kept is None:
             return compute()
-        return self._kept.once(
+        result = self._kept.once(
             name, depends_on, compute, rows_alone=rows_alone, meter=self.meter, device=self.device
         )
+        # Whoever asks the run to stop is heard here: what is kept is not lost.
+        self._pause()
+        return result
 
     def rng(self, step: int, purpose: str) -> np.random.Generator:
         """Randomness that depends on seed, step and purpose only."""
@@ -173,22 +205,9 @@ class Task:
     def gumbel(self, step: int, purpose: str, count: int) -> Tensor:
         """Standard Gumbel noise ``[count]`` in the default precision."""
         noise = self.rng(step, purpose).gumbel(size=count)
-        return torch.from_numpy(noise).to(self.device, torch.get_default_dtype())
+        return sent(noise, self.device).to(torch.get_default_dtype())
 
     def uniform_subset(self, step: int, purpose: str, of: int, count: int) -> Tensor:
         """``count`` distinct indices below ``of``, uniform: int64 ``[count]``."""
         chosen = self.rng(step, purpose).choice(of, size=count, replace=False)
-        return torch.from_numpy(chosen).to(self.device)
-
-
-def text_decoder(tokenizer: str) -> Callable[[np.ndarray], list[str]]:
-    """What turns token rows ``[n, T]`` into text by the tokenizer of that name.
-
-    The tokenizer is loaded when first needed; raises `UserError` if it cannot be.
-    """
-
-    @cache
-    def loaded() -> Tokenizer:
-        return load_tokenizer(tokenizer)
-
-    return lambda rows: [loaded().decode(row) for row in rows]
+        return sent(chosen, self.device)

@@ -52,6 +52,12 @@ COMMANDS = {
         "rule fit": "Fit the rule to the measured gains of a study's targets.",
         "rule score": "Measure how well a rule predicts the gains of a study's targets.",
     },
+    "recommend": {
+        "recommend": "Tell which method to train on a target, by a rule fitted to finished "
+        "studies.",
+        "recommend fit": "Fit a rule of recommendations to what finished studies gained.",
+        "recommend score": "Measure how good recommendations are on sources that are held out.",
+    },
     "cluster": {
         "submit": "Submit what a study lacks: nothing that is done, running, queued, failed or "
         "lost.",
@@ -65,12 +71,20 @@ COMMANDS = {
         "import": "Take a colleague's records into a study; what differs in protocol or data "
         "stays out.",
     },
+    "export": {
+        "export": "Write a run's model as a Hugging Face folder: weights, configuration, "
+        "tokenizer.",
+    },
     "paper": {
         "paper": "Regenerate the paper's language-model comparison from its published curves.",
     },
 }
 """By module of this package: its commands, and the first line of the help of each."""
-GROUPS = {"data": "Build and look at token rows.", "rule": "The diagnostic's decision rule."}
+GROUPS = {
+    "data": "Build and look at token rows.",
+    "rule": "The diagnostic's decision rule.",
+    "recommend": COMMANDS["recommend"]["recommend"],
+}
 
 
 def load_command(path: str) -> Any:
@@ -96,9 +110,15 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Name, command and its arguments; none while a shell completes what is no command."""
         name, known, rest = super().resolve_command(ctx, args)
-        if name and not isinstance(known, LazyGroup):
-            known = load_command(f"{self.name or ''} {name}".strip())
+        path = f"{self.name or ''} {name}".strip()
+        if name and (not isinstance(known, LazyGroup) or known.is_command_too(path, rest)):
+            known = load_command(path)
         return name, known, rest
+
+    def is_command_too(self, path: str, rest: list[str]) -> bool:
+        """Whether ``path`` is also a command, and none of its commands is called."""
+        own = any(path in commands for commands in COMMANDS.values())
+        return own and (not rest or rest[0] not in self.commands)
 
 
 app = typer.Typer(

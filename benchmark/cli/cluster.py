@@ -10,11 +10,12 @@ import typer
 from rich.live import Live
 
 from benchmark.cli.messages import console, interruptible, messages, say, show
-from benchmark.cli.options import RESULTS, CacheOption, ResultsOption, StudyArgument
+from benchmark.cli.options import RESULTS, CacheOption, ResultsOption, StudyArgument, TrackOption
 from benchmark.cli.studies import load
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import resolve
 from benchmark.running.progress import StudyProgress
+from benchmark.running.tracking import Tracker, require_tracker
 from benchmark.study.environment import cache_folder
 from slurm.cancel import cancel as cancel_jobs
 from slurm.logs import log_files, tail
@@ -37,8 +38,10 @@ def submit(
     dry_run: PlanOption = False,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Submit what a study lacks: nothing that is done, running, queued, failed or lost."""
+    require_tracker(track)
     loaded = load_profile(profile)
     sweep = _sweep(study, results, cache)
     statuses = sweep.statuses()
@@ -46,7 +49,7 @@ def submit(
     left = [status for status in statuses if status.state in {"failed", "lost"}]
     if left:
         say(f"{len(left)} runs have failed or are lost: adaptbench retry {study}")
-    _dispatch(sweep, statuses, wanted, loaded, cache, dry_run)
+    _dispatch(sweep, statuses, wanted, loaded, cache, dry_run, track)
 
 
 @app.command(epilog="Example: adaptbench retry mine.yaml --lost")
@@ -60,10 +63,14 @@ def retry(
     dry_run: PlanOption = False,
     results: ResultsOption = RESULTS,
     cache: CacheOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Submit failed and lost runs again; what ran out of memory gets twice as much."""
+    require_tracker(track)
     sweep = _sweep(study, results, cache)
     submissions = sweep.submissions
+    if track is None and submissions:
+        track = list(submissions.values())[-1].track
     if profile is not None:
         loaded = load_profile(profile)
     elif submissions:
@@ -74,7 +81,7 @@ def retry(
     chosen |= {"lost"} if lost else set()
     statuses = sweep.statuses()
     wanted = [s for s in statuses if s.state in (chosen or {"failed", "lost"})]
-    _dispatch(sweep, statuses, wanted, loaded, cache, dry_run)
+    _dispatch(sweep, statuses, wanted, loaded, cache, dry_run, track)
 
 
 @app.command(epilog="Example: adaptbench status mine.yaml --watch")
@@ -141,6 +148,7 @@ def _dispatch(
     profile: Profile,
     cache: Path | None,
     dry_run: bool,
+    track: Tracker | None,
 ) -> None:
     """Print the plan and, unless it is a dry run, submit it."""
     if not wanted:
@@ -157,7 +165,9 @@ def _dispatch(
     if dry_run:
         return
     with interruptible(), StudyProgress(messages) as progress:
-        submission = sweep.dispatch(plan, statuses, profile, cache_folder(cache), progress.building)
+        submission = sweep.dispatch(
+            plan, statuses, profile, cache_folder(cache), progress.building, track
+        )
     others = len(wanted) - len(submission.jobs)
     say(f"{len(submission.jobs)} runs submitted as {submission.name}")
     if others:

@@ -19,24 +19,25 @@ from benchmark.cli.options import (
     RuleOption,
     StudyArgument,
     ThreadsOption,
+    listed,
 )
+from benchmark.cli.specs import prepared, pretraining_specs
 from benchmark.cli.studies import load
-from benchmark.core.errors import unknown
-from benchmark.data import PreparedData, prepare
+from benchmark.data import PreparedData
 from benchmark.diagnostic import defaults
 from benchmark.diagnostic.convergence import write_convergence
 from benchmark.diagnostic.diagnose import diagnose
 from benchmark.diagnostic.figure import write_figure
+from benchmark.diagnostic.matrix_figure import write_matrix_figure
 from benchmark.diagnostic.pretrained import Checkpoint, Pretraining, given
 from benchmark.diagnostic.records import write_diagnosis
 from benchmark.diagnostic.rule import RULE, Rule, load_rule
 from benchmark.diagnostic.settings import Normalisation, Settings, parse_at
 from benchmark.diagnostic.terminal import legend, terminal_summary
-from benchmark.running.progress import StudyProgress
 from benchmark.study.contents import with_contents
 from benchmark.study.environment import cache_folder, describe
 from benchmark.study.records import Environment
-from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.study.study import RunSpec
 from benchmark.training.start import set_up_torch
 
 app = typer.Typer()
@@ -72,6 +73,14 @@ def diagnose_study(
     normalisation: Annotated[
         Normalisation, typer.Option(help="True cosines, or the paper code's one-sided ones.")
     ] = "cosine",
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of the model (beginnings of parameters' names, separated by commas) to "
+            "show the agreement with fine-tuning of.",
+            show_default="the first word of each name",
+        ),
+    ] = None,
     rule: RuleOption = None,
     convergence: Annotated[
         bool, typer.Option("--convergence", help="Draw the measures against the probe's size.")
@@ -83,7 +92,7 @@ def diagnose_study(
 ) -> None:
     """Tell from a target's train sample, before training, whether online selection can help."""
     loaded = with_contents(load(study), cache_folder(cache))
-    specs = _specs(loaded, model, target, seed)
+    specs = pretraining_specs(loaded, model, target, seed)
     job = _Job(
         study=loaded.study,
         shares=parse_at(at),
@@ -93,6 +102,7 @@ def diagnose_study(
             batches=batches,
             batch_rows=batch_rows,
             normalisation=normalisation,
+            parts=listed(parts),
         ),
         folder=results / loaded.study / "diagnosis",
         cache=cache_folder(cache),
@@ -123,7 +133,7 @@ class _Job:
 
     def run(self, spec: RunSpec) -> None:
         """Diagnose one (model, target, seed), publish it and print it."""
-        data = _prepared(spec, self.cache)
+        data = prepared(spec, self.cache)
         self.settings.require_rows(spec.target_name, len(data.target_train), len(data.generic))
         at = f"{spec.model_name}, {spec.target_name}"
         with messages.status(escape(at)) as status:
@@ -139,6 +149,7 @@ class _Job:
             )
         written = [write_diagnosis(self.folder, diagnosis.record)]
         written += write_figure(self.folder, diagnosis.record)
+        written += write_matrix_figure(self.folder, diagnosis.record)
         if self.convergence:
             written += write_convergence(self.folder, diagnosis)
         console.print(terminal_summary(diagnosis.record))
@@ -157,25 +168,3 @@ class _Job:
             lambda step, of, loss: hear(f"pretraining step {step} of {of}, loss {loss:.3f}"),
         )
         return pretraining.checkpoints(self.shares)
-
-
-def _specs(study: Study, model: str | None, target: str | None, seed: int | None) -> list[RunSpec]:
-    """Plain pretraining of each (model, target) asked for, whatever the study's methods are."""
-    if model is not None and model not in study.models:
-        raise unknown("model", model, study.models, at="--model: ")
-    if target is not None and target not in study.targets:
-        raise unknown("target", target, study.targets, at="--target: ")
-    changes = {
-        "methods": (MethodEntry(method="pretraining"),),
-        "seeds": (study.seeds[0] if seed is None else seed,),
-        "tuned": None,
-    }
-    runs = study.model_copy(update=changes).runs()
-    return [
-        run for run in runs if model in (None, run.model_name) and target in (None, run.target_name)
-    ]
-
-
-def _prepared(spec: RunSpec, cache: Path) -> PreparedData:
-    with StudyProgress(messages) as progress:
-        return prepare(spec.data, spec.target, cache, progress.building)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,8 +45,11 @@ def fail_interrupted() -> NoReturn:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """One line instead of a traceback for Ctrl-C."""
+    """One line instead of a traceback for Ctrl-C, and the same end for a TERM."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         fail_interrupted()
+    finally:
+        signal.signal(signal.SIGTERM, before)

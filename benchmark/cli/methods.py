@@ -14,11 +14,13 @@ from rich.text import Text
 from benchmark.cli.messages import console, show
 from benchmark.contract import Finding, Problem, findings
 from benchmark.core.errors import UserError
+from benchmark.core.tasks import find_task, task_names
 from benchmark.data.catalogue import load_catalogue
 from benchmark.methods import registry
 from benchmark.methods.new_method import write_method
 from benchmark.models.config import PRESETS
 from benchmark.study.loading import embedded_studies, load_study
+from benchmark.tasks import TaskKind
 
 app = typer.Typer()
 
@@ -53,21 +55,41 @@ def check(
         list[str] | None, typer.Argument(help="Names of methods, or their .py files.")
     ] = None,
     all_methods: Annotated[bool, typer.Option("--all", help="Every registered method.")] = False,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task to check on, repeatable; default: every one.")
+    ] = None,
 ) -> None:
-    """Check that methods keep the contract: same start, no peeking, every cost charged ..."""
+    """Check that methods keep the contract: same start, no peeking, every cost charged ...
+
+    On each task whose rows a method can read.
+    """
     if not methods and not all_methods:
         raise UserError("check: give names of methods, .py files, or --all; see adaptbench list")
     names = list(registry.methods()) if all_methods else (methods or [])
     chosen = {name: registry.find_method(name) for name in names}
     torch.set_num_threads(1)
+    kinds: dict[str, TaskKind] = {each: find_task(each) for each in task or task_names()}
     failed = []
     with tempfile.TemporaryDirectory(prefix="adaptbench-check-") as folder:
-        problem = Problem(Path(folder))
+        problems = {each: Problem(Path(folder), each) for each in kinds}
         for name, method in chosen.items():
-            with console.status(f"checking {name}"):
-                found = list(findings(method, problem))
+            wanted = method.Hyperparameters.model_validate(
+                method.Hyperparameters.for_checks
+            ).reads()
+            able = [each for each, kind in kinds.items() if not wanted or wanted & kind.reads]
+            found: dict[str, list[Finding]] = {}
+            for each in able:
+                with console.status(f"checking {name} on {each}"):
+                    found[each] = list(findings(method, problems[each]))
             console.print(_table(f"{name}: {method.summary}", found))
-            failed += [f"{name}: {finding.check}" for finding in found if not finding.passed]
+            for each in kinds.keys() - found.keys():
+                show(f"not checked on {each}: reads {' or '.join(sorted(wanted))}")
+            failed += [
+                f"{name}: {finding.check} on {each}"
+                for each, seen in found.items()
+                for finding in seen
+                if not finding.passed
+            ]
     if failed:
         show(f"FAILED {', '.join(failed)}")
         raise typer.Exit(1)
@@ -85,9 +107,17 @@ def new_method(
     show(f"in a study: method: ./{file}")
 
 
-def _table(title: str, found: list[Finding]) -> Table:
-    grid = Table("check", "result", "seen", title=Text(title), title_justify="left", box=None)
-    for finding in found:
-        result = Text("ok", "green") if finding.passed else Text("FAILED", "bold red")
-        grid.add_row(finding.check, result, Text(finding.seen))
+def _table(title: str, found: dict[str, list[Finding]]) -> Table:
+    """A row for each check, a column for each task: what was seen on the first, and of failures."""
+    grid = Table("check", title=Text(title), title_justify="left", box=None)
+    for task in found:
+        grid.add_column(task)
+    grid.add_column("seen")
+    for of_check in zip(*found.values(), strict=True):
+        seen = next((f.seen for f in of_check if not f.passed), of_check[0].seen)
+        grid.add_row(of_check[0].check, *map(_result, of_check), Text(seen))
     return grid
+
+
+def _result(finding: Finding) -> Text:
+    return Text("ok", "green") if finding.passed else Text("FAILED", "bold red")

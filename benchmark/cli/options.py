@@ -69,6 +69,10 @@ TargetsOption = Annotated[
     str | None, typer.Option(help="Only these targets (names, separated by commas).")
 ]
 RetryOption = Annotated[bool, typer.Option(help="Run failed runs again.")]
+TrackOption = Annotated[
+    Literal["tensorboard", "wandb", "trackio"] | None,
+    typer.Option(help="Show measurements there too; TensorBoard's files lie beside each record."),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only print what is missing, and what it will take.")
 ]

@@ -9,7 +9,7 @@ from benchmark.running.estimate import Estimate
 from benchmark.running.local import Settings
 from benchmark.running.planning import Plan, by_method, lanes, plan_study
 from benchmark.running.progress import StudyProgress
-from benchmark.running.quantities import duration, size
+from benchmark.running.quantities import duration, hours, size
 from benchmark.study.study import RunSpec, Study
 
 COLUMNS = ("missing", "time a run", "time of all", "memory", "told by")
@@ -43,7 +43,8 @@ def plan_lines(plan: Plan, settings: Settings) -> list[str]:
     known = [plan.estimates[run.run_id] for run in plan.missing if run.run_id in plan.estimates]
     without = len(plan.missing) - len(known)
     if known:
-        lines += [_time(plan, settings), _memory(known, settings), _disk(known, settings)]
+        lines += [_time(plan, settings), _work(known, settings)]
+        lines += [*_memory(known, settings), _disk(known, settings)]
     if without:
         lines.append(f"without an estimate, and not in these sums: {without} runs")
     return [*lines, *plan.notes]
@@ -75,11 +76,22 @@ def _time(plan: Plan, settings: Settings) -> str:
     return f"time: about {total} with {how}; fine-tuning in full, which may end earlier"
 
 
-def _memory(known: list[Estimate], settings: Settings) -> str:
-    most = sorted((e.memory for e in known if e.memory is not None), reverse=True)
-    if not most:
-        return "memory: not known from records; `adaptbench time` measures it"
-    return f"memory: {size(sum(most[: settings.jobs]))} at most, for {settings.jobs} at a time"
+def _work(known: list[Estimate], settings: Settings) -> str:
+    units = 1 if settings.device == "cuda" else settings.threads
+    return f"work: {hours(units * sum(estimate.seconds for estimate in known), settings.device)}"
+
+
+def _memory(known: list[Estimate], settings: Settings) -> list[str]:
+    together = f"at most, for {settings.jobs} at a time"
+    lines = []
+    for what, found in (
+        ("memory", [estimate.memory for estimate in known]),
+        ("device memory", [estimate.device_memory for estimate in known]),
+    ):
+        most = sorted((held for held in found if held is not None), reverse=True)
+        if most:
+            lines.append(f"{what}: {size(sum(most[: settings.jobs]))} {together}")
+    return lines or ["memory: not known from records; `adaptbench time` measures it"]
 
 
 def _disk(known: list[Estimate], settings: Settings) -> str:

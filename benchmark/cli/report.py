@@ -10,6 +10,7 @@ from benchmark.cli.messages import console, say_written
 from benchmark.cli.options import RESULTS, RecordedArgument, ResultsOption
 from benchmark.cli.presenting import draw, tabulate
 from benchmark.cli.studies import results_of
+from benchmark.diagnostic.recommend.section import recommendation_grids
 from benchmark.diagnostic.section import diagnosis_grids
 from benchmark.report.compare.comparison import compare as compare_methods
 from benchmark.report.compare.selection import selection_table, write_selection
@@ -42,7 +43,8 @@ def plot(
 def report(study: RecordedArgument, results: ResultsOption = RESULTS) -> None:
     """Write everything about a study as one HTML file, from its records."""
     folder = results_of(study, results)
-    say_written([write_report(folder, diagnosis_grids(folder))])
+    said = [*recommendation_grids(folder), *diagnosis_grids(folder)]
+    say_written([write_report(folder, said)])
 
 
 @app.command(epilog="Example: adaptbench compare mine dds classifier")

@@ -23,16 +23,17 @@ from benchmark.cli.options import (
     StudyArgument,
     TargetsOption,
     ThreadsOption,
+    TrackOption,
     known,
 )
 from benchmark.cli.planning import show_plan
-from benchmark.cli.presenting import present
 from benchmark.cli.studies import load
 from benchmark.methods.registry import resolve
 from benchmark.running.local import Outcome, Settings, run_study
 from benchmark.running.planning import ended_runs, known_estimates, lanes
 from benchmark.running.progress import StudyProgress
 from benchmark.running.time_left import TimeLeft
+from benchmark.running.tracking import require_tracker
 from benchmark.running.trials import trial_study, tuned_study
 from benchmark.running.tuning import choose, read_trials, write_chosen
 from benchmark.study.environment import cache_folder
@@ -54,9 +55,11 @@ def run(
     cache: CacheOption = None,
     retry_failed: RetryOption = False,
     report: ReportOption = True,
+    track: TrackOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Run what a study lacks, then print its table and draw its figures."""
+    require_tracker(track)
     loaded = resolve(load(study), cache_folder(cache))
     settings = Settings(
         results=results / loaded.study,
@@ -65,6 +68,7 @@ def run(
         threads=threads,
         device=device,
         retry_failed=retry_failed,
+        track=track,
         labels=known(methods, [entry.label for entry in loaded.methods], "method"),
         targets=known(targets, list(loaded.targets), "target"),
     )
@@ -143,6 +147,8 @@ def _run(study: Study, settings: Settings) -> Outcome:
 def _conclude(outcome: Outcome, settings: Settings, report: bool) -> None:
     """Present the study; ends the command if not all runs are done."""
     if report and (outcome.found or outcome.done or outcome.failed):
+        from benchmark.cli.presenting import present  # figures load for seconds
+
         present(settings.results)
     _require_ended(outcome, settings.results)
     if outcome.failed:

@@ -51,7 +51,7 @@ def time_study(
     runs = [run for run in loaded.runs() if not labels or run.method.label in labels]
     bench = Bench(cache_folder(cache), device, threads, rounds, steps)
     with interruptible(), StudyProgress(messages) as progress:
-        times, _ = measure(loaded, runs, bench, progress.building, progress.counting)
+        times = measure(loaded, runs, bench, progress.building, progress.counting)
     for block in time_blocks(times):
         console.print(terminal(block))
     say_written([write_times(results / loaded.study, times)])

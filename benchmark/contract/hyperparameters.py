@@ -61,7 +61,7 @@ def _drawn(trial: Trial) -> Iterator[dict[str, Any]]:
     """Values drawn from the declared search space of each setting."""
     for name, space in trial.method.Hyperparameters.search_space().items():
         for seed in range(8):
-            yield {name: space.draw(np.random.default_rng(seed))}
+            yield {name: space.at(np.random.default_rng(seed).random())}
 
 
 def _refusal(settings: type[BaseModel], values: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The problem that methods are checked on: three subjects of made-up sentences, a tiny model."""
+"""The problems that methods are checked on, one a task: made-up examples, a tiny model."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from benchmark.core.tasks import LANGUAGE_MODELLING, find_task
 from benchmark.data import PreparedData, prepare
 from benchmark.models.evaluation import mean_token_loss
 from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.tasks import TaskKind
 from benchmark.training.start import initial_model
 
 STEPS, FINE_TUNING_STEPS = 8, 4
@@ -20,24 +22,18 @@ STEPS, FINE_TUNING_STEPS = 8, 4
 Settings = Mapping[str, Any]
 Changes = Mapping[str, Settings]
 
-SUBJECTS = {
-    "garden": "rose tulip spade soil water seed bloom prune hedge lawn bulb compost",
-    "harbour": "ship anchor tide rope sail crane dock pilot buoy cargo wharf keel",
-    "kitchen": "flour oven whisk butter salt simmer knife dough spice pan broth sieve",
-}
-TARGET_SUBJECT = "harbour"
-
 
 class Problem:
-    """A generic corpus of three subjects, a target sample about one of them.
+    """A generic corpus of three domains, a target sample like one of them.
 
     Its files are written below ``folder``; everything is a fixed function of nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        generic, target = _write_texts(folder / "text")
-        self._study = Study.model_validate(_study(generic, target))
+    def __init__(self, folder: Path, task: str = LANGUAGE_MODELLING) -> None:
+        self.folder, self.task = folder, task
+        kind: TaskKind = find_task(task)
+        content = kind.small_problem(folder / task)
+        self._study = Study.model_validate(_study(content))
         self.data: PreparedData = prepare(
             self._study.data, self._study.targets["target"], folder / "cache"
         )
@@ -67,31 +63,10 @@ class Problem:
         return mean_token_loss(self.model(), self.data.target_valid)
 
 
-def _write_texts(folder: Path) -> tuple[Path, Path]:
-    generic, target = folder / "generic", folder / "target.txt"
-    generic.mkdir(parents=True)
-    for number, subject in enumerate(SUBJECTS):
-        text = "\n\n".join(_sentences(subject, 300, seed=number))
-        (generic / f"{subject}.txt").write_text(text, encoding="utf-8")
-    text = "\n\n".join(_sentences(TARGET_SUBJECT, 300, seed=len(SUBJECTS)))
-    target.write_text(text, encoding="utf-8")
-    return generic, target
-
-
-def _sentences(subject: str, count: int, seed: int) -> list[str]:
-    rng = np.random.default_rng(seed)
-    words = SUBJECTS[subject].split()
-    return [f"{number} {' '.join(rng.choice(words, 9))}." for number in range(count)]
-
-
-def _study(generic: Path, target: Path) -> dict[str, Any]:
-    # Dropout, so that randomness which depends on what a method drew before shows.
-    model = {"layers": 1, "width": 16, "heads": 2, "hidden": 32, "dropout": 0.1}
+def _study(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "study": "contract",
-        "data": {"generic": str(generic), "width": 32, "generic_valid": 40},
-        "models": {"tiny": {"transformer": model}},
-        "targets": {"target": {"source": str(target), "train": 100, "valid": 50, "test": 50}},
+        **content,
         "methods": ["pretraining"],
         "training": {
             "steps": STEPS,

@@ -20,7 +20,8 @@ from benchmark.contract.watch import HeldOutError, Watch, watched
 from benchmark.data import PreparedData
 from benchmark.models.checkpoint import weights_hash
 from benchmark.study.stages import Stage
-from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
+from benchmark.training.hooks import DivergedError, Hooks, InterruptedRunError
+from benchmark.training.loop import Trainer
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline

@@ -1,6 +1,6 @@
 """Predictors that need no gradient: what the measures of alignment must be better than.
 
-They compare the target's train sample to as many random generic rows, as text.
+They compare the target's train sample to as many random generic rows, as cells in sequence.
 """
 
 from __future__ import annotations
@@ -86,5 +86,7 @@ def ngram_counts(rows: Rows, orders: tuple[int, int]) -> csr_matrix:
         norm=None,
         alternate_sign=False,
     )
-    counts: csr_matrix = vectorizer.transform(" ".join(map(str, row[row > 0])) for row in rows)
+    # Of pairs both sides, of images the pixels and the label: what is given counts as well.
+    cells = np.abs(rows)
+    counts: csr_matrix = vectorizer.transform(" ".join(map(str, row[row > 0])) for row in cells)
     return counts

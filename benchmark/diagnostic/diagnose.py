@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
 from benchmark.diagnostic.cheap import text_predictors
+from benchmark.diagnostic.documents import Halves
 from benchmark.diagnostic.fine_tuning import Displaced, agreement, short_fine_tuning
+from benchmark.diagnostic.gradients import RowGradients
+from benchmark.diagnostic.matrix import (
+    Held,
+    ReferenceMatrix,
+    agreement_by_part,
+    hold,
+    probe_halves,
+    reference_matrix,
+    top_parts,
+)
 from benchmark.diagnostic.measures import held_out_curve, persistence
 from benchmark.diagnostic.pretrained import Checkpoint, put_into
-from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe
+from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe, target_order
 from benchmark.diagnostic.records import (
     CheckpointRecord,
     DiagnosisCost,
@@ -25,8 +37,9 @@ from benchmark.diagnostic.records import (
 from benchmark.diagnostic.rule import Rule
 from benchmark.diagnostic.settings import AFFORDABLE, Settings
 from benchmark.diagnostic.summary import Draw, Estimated, Observed, estimate, plain_draw
-from benchmark.models.influence import gradient
+from benchmark.models.influence import Direction, gradient
 from benchmark.models.losses import token_share
+from benchmark.models.row_gradients import parameters_in
 from benchmark.training.start import initial_model
 
 if TYPE_CHECKING:
@@ -50,6 +63,7 @@ class _Seen:
     alignments: list[Alignments]
     weights: list[str]
     displaced: Displaced
+    matrix: ReferenceMatrix
     cost: DiagnosisCost
     parameters: int
 
@@ -99,12 +113,15 @@ def diagnose(
         ),
         persistence=_persistence(seen.alignments),
         displacement=seen.displaced.mode,
+        reference_matrix=seen.matrix,
         cheap=cheap,
         notes=_notes(seen, settings, rule),
         verdict=rule.judge(
             estimates[-1],
             cheap,
-            rule.outside(seen.parameters, spec.training.steps, len(data.target_train)),
+            rule.outside(
+                seen.parameters, spec.training.steps, len(data.target_train), spec.data.task
+            ),
         ),
         cost=seen.cost,
         environment=environment,
@@ -123,47 +140,86 @@ def _look(
 ) -> _Seen:
     """Everything that needs the model."""
     model = initial_model(spec, data).to(device)
+    parts = settings.parts or top_parts(model)
+    for part in parts:
+        parameters_in(model, (part,))
     meter, alignments, weights = CostMeter(), [], []
+    held: list[Held] = []
+    split = probe_halves(probe, spec.seed)
     for checkpoint in checkpoints:
-        hear(f"gradients at {checkpoint.label}")
+        label = checkpoint.label
+        hear(f"gradients at {label}")
         weights.append(put_into(model, checkpoint))
+
+        def keep(generic: RowGradients, target: RowGradients, label: str = label) -> None:
+            found = {"generic": generic, "target": target}
+            held.append(hold(label, found, split, settings.batch_rows))
+
         with meter.charge("gradients"):
-            at = f"checkpoint {checkpoint.label}"
-            alignments.append(align(model, probe, settings.normalisation, at))
+            at = f"checkpoint {label}"
+            alignments.append(align(model, probe, settings.normalisation, at, keep))
     hear("short fine-tuning")
-    displaced = _displace(model, spec, data, probe, settings, meter)
-    bill, run = meter.bill(), _run_flops(model, spec, probe)
+    sample = np.arange(len(data.target_train))
+    displacement = _fine_tune(model, spec, data, sample, settings, meter, device)
+    with meter.charge("agreement with fine-tuning"):
+        displaced = agreement(model, probe.generic, displacement, settings.normalisation)
+    unseen = _without_held_out(data, probe, split["target"], spec.seed, settings)
+    displacement = _fine_tune(model, spec, data, unseen, settings, meter, device)
+    with meter.charge("reference matrix"):
+        agreed = {
+            kind: agreement_by_part(model, rows, displacement, parts)
+            for kind, rows in held[-1].rows.items()
+        }
+        matrix = reference_matrix(held, split, settings.batch_rows, agreed)
+    bill, run = meter.bill(), run_flops(model, spec, probe.target[: probe.batch_rows])
     cost = DiagnosisCost(bill=bill, run_flops=run, share=bill.flops / run)
     parameters = sum(p.numel() for p in model.parameters())
-    return _Seen(alignments, weights, displaced, cost, parameters)
+    return _Seen(alignments, weights, displaced, matrix, cost, parameters)
 
 
-def _displace(
+def _fine_tune(
     model: nn.Module,
     spec: RunSpec,
     data: PreparedData,
-    probe: Probe,
+    rows: NDArray[np.int64],
     settings: Settings,
     meter: CostMeter,
-) -> Displaced:
-    """Fine-tune from the model's weights on the whole train sample, and compare the rows."""
-    sample = data.target_train.tokens(np.arange(len(data.target_train)))
+    device: str,
+) -> Direction:
+    """Where a short fine-tuning on these rows of the train sample goes from the model's weights."""
+    sample = torch.from_numpy(data.target_train.tokens(rows)).to(device)
     with meter.charge("fine-tuning"):
-        displacement = short_fine_tuning(
+        return short_fine_tuning(
             model,
-            torch.from_numpy(sample).to(probe.target.device),
+            sample,
             spec.fine_tuning,
             steps=settings.fine_tuning_steps,
             size=settings.fine_tuning_rows,
             seed=spec.seed,
+            optimiser=spec.training,
         )
-    with meter.charge("agreement with fine-tuning"):
-        return agreement(model, probe.generic, displacement, settings.normalisation)
 
 
-def _run_flops(model: nn.Module, spec: RunSpec, probe: Probe) -> float:
-    """FLOPs of training the main model once, which every run of the study pays at least."""
-    meter, rows = CostMeter(), probe.target[: probe.batch_rows]
+def _without_held_out(
+    data: PreparedData, probe: Probe, split: Halves, seed: int, settings: Settings
+) -> NDArray[np.int64]:
+    """Rows of the train sample of no document that the matrix' held-out rows are of.
+
+    Where these are of the sample's only document: the probe's other rows.
+    """
+    everything = np.arange(len(data.target_train))
+    if not split.by_document:
+        return target_order(data, seed)[: settings.target_rows][split.first]
+    held_out = probe.target_documents[split.second]
+    return everything[~np.isin(data.target_train.documents(everything), held_out)]
+
+
+def run_flops(model: nn.Module, spec: RunSpec, rows: Tensor) -> float:
+    """FLOPs of training the main model once, which every run of the study pays at least.
+
+    Counted on some ``rows`` ``[n, T]``.
+    """
+    meter = CostMeter()
     with meter.charge("gradient"):
         gradient(model, rows, token_share(rows))
     return meter.bill().flops / len(rows) * spec.training.batch * spec.training.steps
@@ -212,6 +268,11 @@ def _notes(seen: _Seen, settings: Settings, rule: Rule) -> tuple[str, ...]:
         notes.append(
             "the model has no forward mode: agreement with fine-tuning is by central differences, "
             "with a relative error of about 1e-3"
+        )
+    if not seen.matrix.by_document["target"]:
+        notes.append(
+            "the target rows are of one document: directions and rows of the reference matrix "
+            "share it, and agree better than they would across documents"
         )
     if any(each.how == "one by one" for each in seen.alignments):
         notes.append("the model cannot be vectorised: gradients were computed one row at a time")

@@ -26,7 +26,7 @@ def along(model: nn.Module, rows: Tensor, direction: Direction) -> tuple[Tensor,
         if "memory" in str(error):
             raise
         return influence_by_differences(model, rows, direction), "central differences"
-    # An operation may also drop the derivative silently.
-    if exact is None or not exact.any():
+    # An operation may also drop its part of the derivative silently.
+    if not exact.any():
         return influence_by_differences(model, rows, direction), "central differences"
     return exact, "forward mode"

@@ -19,8 +19,9 @@ from benchmark.diagnostic.settings import Mode, Normalisation
 from benchmark.models.batch import Batch
 from benchmark.models.influence import Direction, dot, parameters_of, step_along
 from benchmark.models.losses import token_share
-from benchmark.models.optimisation import build_optimizer, update, warmed_up
-from benchmark.study.study import FineTuningConfig
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.models.protocol import PAPER, OptimiserConfig, warmed_up
+from benchmark.study.budget import FineTuningConfig
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,14 @@ class Displaced:
 
 
 def short_fine_tuning(
-    model: nn.Module, sample: Tensor, config: FineTuningConfig, *, steps: int, size: int, seed: int
+    model: nn.Module,
+    sample: Tensor,
+    config: FineTuningConfig,
+    *,
+    steps: int,
+    size: int,
+    seed: int,
+    optimiser: OptimiserConfig = PAPER,
 ) -> Direction:
     """The change of parameters by ``steps`` of fine-tuning on batches of ``size`` sample rows.
 
@@ -42,7 +50,7 @@ def short_fine_tuning(
         UserError: the loss stopped being finite.
     """
     tuned = twin(model)
-    optimizer = build_optimizer(list(tuned.parameters()))
+    optimizer = build_optimizer(tuned.parameters(), optimiser)
     order = EpochOrder(len(sample), seed, "diagnosis fine-tuning")
     for step in range(steps):
         chosen = torch.from_numpy(order.items(step * size, size)).to(sample.device)

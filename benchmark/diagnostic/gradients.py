@@ -7,9 +7,11 @@ every inner product with every batch, and the norms, which a pass per direction 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmark.diagnostic.settings import How
@@ -34,6 +36,14 @@ class RowGradients:
         """Norm of each row's gradient: ``[n]``."""
         norms: Tensor = self.values.norm(dim=1)
         return norms
+
+    def part(self, rows: slice | NDArray[np.int64]) -> RowGradients:
+        """Those of some of the rows, as a batch of their own."""
+        at = rows if isinstance(rows, slice) else torch.from_numpy(rows).to(self.values.device)
+        shares = self.shares[at]
+        return replace(
+            self, values=self.values[at], losses=self.losses[at], shares=shares / shares.sum()
+        )
 
     def batch_means(self, size: int) -> Tensor:
         """Gradients of the mean token losses of consecutive batches: ``[n / size, P]``.

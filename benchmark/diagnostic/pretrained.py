@@ -28,7 +28,8 @@ from benchmark.models.checkpoint import (
 )
 from benchmark.study.environment import code_digest
 from benchmark.training.beginnings import SharedStage
-from benchmark.training.loop import DivergedError, Hooks, Trainer
+from benchmark.training.hooks import DivergedError, Hooks
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model
 
 if TYPE_CHECKING:

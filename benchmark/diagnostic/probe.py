@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Probe:
-    """``generic`` ``[m, T]`` rows drawn at random; ``target`` ``[B * size, T]``, batch by batch."""
+    """``generic`` ``[m, T]`` rows drawn at random; ``target`` ``[B * size, T]``, batch by batch.
+
+    ``generic_documents`` ``[m]`` and ``target_documents`` ``[B * size]``: what they are rows of.
+    """
 
     generic: Tensor
     target: Tensor
     batches: int
+    generic_documents: NDArray[np.int64]
+    target_documents: NDArray[np.int64]
 
     @property
     def batch_rows(self) -> int:
@@ -46,14 +52,20 @@ def draw_probe(data: PreparedData, settings: Settings, seed: int, device: str) -
     Both are the first rows of a seeded order, so a larger probe holds the smaller one's rows.
     """
     generic = generator(seed, "diagnosis", "generic").permutation(len(data.generic))
-    target = generator(seed, "diagnosis", "target").permutation(len(data.target_train))
-    probed = data.generic.tokens(generic[: settings.probe_rows])
-    sampled = data.target_train.tokens(target[: settings.target_rows])
+    target = target_order(data, seed)
+    generic, target = generic[: settings.probe_rows], target[: settings.target_rows]
     return Probe(
-        generic=torch.from_numpy(probed).to(device),
-        target=torch.from_numpy(sampled).to(device),
+        generic=torch.from_numpy(data.generic.tokens(generic)).to(device),
+        target=torch.from_numpy(data.target_train.tokens(target)).to(device),
         batches=settings.batches,
+        generic_documents=data.generic.documents(generic),
+        target_documents=data.target_train.documents(target),
     )
+
+
+def target_order(data: PreparedData, seed: int) -> NDArray[np.int64]:
+    """The rows of the train sample in the order in which probes take them."""
+    return generator(seed, "diagnosis", "target").permutation(len(data.target_train))
 
 
 @dataclass(frozen=True)
@@ -89,17 +101,28 @@ class Alignments:
         return np.asarray(self.target.mean(axis=0, where=others))
 
 
-def align(model: nn.Module, probe: Probe, normalisation: Normalisation, at: str) -> Alignments:
+Keep = Callable[[RowGradients, RowGradients], None]
+"""Is handed the gradients of the generic and of the target rows, before they are let go."""
+
+
+def align(
+    model: nn.Module,
+    probe: Probe,
+    normalisation: Normalisation,
+    at: str,
+    keep: Keep = lambda *_: None,
+) -> Alignments:
     """Alignments of the probe's rows at the model's parameters; ``at`` names them in errors.
 
     Raises:
         UserError: a gradient is not finite.
     """
-    generic = _finite_gradients(model, probe.generic, f"{at}: generic row")
-    target = _finite_gradients(model, probe.target, f"{at}: target row")
+    generic = finite_gradients(model, probe.generic, f"{at}: generic row")
+    target = finite_gradients(model, probe.target, f"{at}: target row")
+    keep(generic, target)
     batches = target.batch_means(probe.batch_rows)
     half = len(probe.generic) // 2
-    parts = [_part(generic, slice(half)), _part(generic, slice(half, 2 * half))]
+    parts = [generic.part(slice(half)), generic.part(slice(half, 2 * half))]
     null_rows = min(probe.batch_rows, half // probe.batches)
     first, second = (
         _aligned(part, other.batch_means(null_rows)[: probe.batches], normalisation)
@@ -116,7 +139,12 @@ def align(model: nn.Module, probe: Probe, normalisation: Normalisation, at: str)
     )
 
 
-def _finite_gradients(model: nn.Module, rows: Tensor, what: str) -> RowGradients:
+def finite_gradients(model: nn.Module, rows: Tensor, what: str) -> RowGradients:
+    """Gradients of ``rows`` ``[n, T]``; ``what`` they are, for errors.
+
+    Raises:
+        UserError: one is not finite.
+    """
     gradients = row_gradients(model, rows)
     finite = gradients.norms().isfinite()
     if not finite.all():
@@ -126,16 +154,6 @@ def _finite_gradients(model: nn.Module, rows: Tensor, what: str) -> RowGradients
             "rows): the model has diverged there; lower training.rate or choose an earlier --at"
         )
     return gradients
-
-
-def _part(gradients: RowGradients, rows: slice) -> RowGradients:
-    shares = gradients.shares[rows]
-    return replace(
-        gradients,
-        values=gradients.values[rows],
-        losses=gradients.losses[rows],
-        shares=shares / shares.sum(),
-    )
 
 
 def _aligned(rows: RowGradients, batches: Tensor, normalisation: Normalisation) -> Array:

@@ -6,10 +6,13 @@ import math
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from benchmark.core.config_file import load_json
 from benchmark.core.errors import UserError
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
+from benchmark.diagnostic.matrix import ReferenceMatrix
 from benchmark.diagnostic.settings import How, Mode, Settings
 from benchmark.study.records import Cost, Environment
 
@@ -123,6 +126,8 @@ class DiagnosisRecord(Frozen):
     """What was seen at each checkpoint, oldest first."""
     persistence: tuple[tuple[float | None, ...], ...]
     displacement: Mode
+    reference_matrix: ReferenceMatrix | None = Field(default=None, exclude_if=lambda m: m is None)
+    """The paper code's alignment matrix; absent in records from before it was computed."""
     cheap: dict[str, float]
     notes: tuple[str, ...]
     """What a reader must know of how the numbers came about; often empty."""

@@ -8,11 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import unknown
 from benchmark.core.frozen import Frozen
+from benchmark.core.tasks import LANGUAGE_MODELLING
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.intervals import bounds
 from benchmark.diagnostic.records import Answer, Estimate, Verdict
@@ -66,25 +67,28 @@ class Seen(Frozen):
     """The least and the most of what a rule was fitted on; beyond, it knows nothing.
 
     ``parameters`` of the model, ``steps`` of pretraining, ``sample``: rows of the target's train
-    sample.
+    sample; the ``task`` of all of it.
     """
 
     parameters: tuple[int, int]
     steps: tuple[int, int]
     sample: tuple[int, int]
+    task: str = Field(default=LANGUAGE_MODELLING, exclude_if=lambda t: t == LANGUAGE_MODELLING)
 
-    def outside(self, parameters: int, steps: int, sample: int) -> tuple[str, ...]:
+    def outside(self, parameters: int, steps: int, sample: int, task: str) -> tuple[str, ...]:
         """What of a study lies outside, in words."""
+        other = () if task == self.task else (f"task {task} (seen: {self.task})",)
         named = {
             "parameters of the model": (parameters, self.parameters),
             "steps of pretraining": (steps, self.steps),
             "rows of the target's sample": (sample, self.sample),
         }
-        return tuple(
+        beyond = (
             f"{value:,} {name} (seen: {low:,}{f' to {high:,}' if high > low else ''})"
             for name, (value, (low, high)) in named.items()
             if not low <= value <= high
         )
+        return (*other, *beyond)
 
 
 class Fitted(Frozen):
@@ -132,10 +136,12 @@ class Rule(Frozen):
         fits = [question.fit for question in self.questions.values() if question.fit]
         return tuple(dict.fromkeys(name for fit in fits for name in fit.log_odds.weights))
 
-    def outside(self, parameters: int, steps: int, sample: int) -> tuple[str, ...]:
+    def outside(
+        self, parameters: int, steps: int, sample: int, task: str = LANGUAGE_MODELLING
+    ) -> tuple[str, ...]:
         """What of a study lies outside what the rule was fitted on, as far as it says."""
         seen = self.fitted_on.seen if self.fitted_on else None
-        return seen.outside(parameters, steps, sample) if seen else ()
+        return seen.outside(parameters, steps, sample, task) if seen else ()
 
     def judge(
         self, estimated: Estimated, cheap: Mapping[str, float], outside: tuple[str, ...] = ()

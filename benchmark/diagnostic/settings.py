@@ -40,6 +40,9 @@ class Settings(Frozen):
     divided by its norm but weighted by the row's share of tokens, as in the public code of arXiv
     2311.11973.
     """
+    parts: tuple[str, ...] = Field(default=(), exclude_if=lambda parts: not parts)
+    """Beginnings of parameters' names, of which the reference matrix is told apart in its
+    agreement with fine-tuning; none: the first word of each name."""
     splits: Count = 50
     resamples: Count = 200
 

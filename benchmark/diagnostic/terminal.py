@@ -65,7 +65,18 @@ def _lines(record: DiagnosisRecord) -> list[str]:
         f"training once takes, {cost.bill.seconds:.1f} s; pretraining is shared and not charged."
     )
     notes = [f"Note: {note}." for note in record.notes]
-    return [verdict.sentence, *_answers(record), *notes, price]
+    return [verdict.sentence, *_answers(record), *_matrix(record), *notes, price]
+
+
+def _matrix(record: DiagnosisRecord) -> list[str]:
+    """What is held of the paper code's matrix, which decides nothing."""
+    if record.reference_matrix is None:
+        return []
+    pairs = len(record.reference_matrix.pairs)
+    return [
+        f"Reference alignment matrix: {pairs} pair{'s' if pairs > 1 else ''} of checkpoints, held "
+        "in the JSON and drawn; it is what the paper's code computes, the decision rule is ours."
+    ]
 
 
 def _answers(record: DiagnosisRecord) -> list[str]:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -25,9 +25,10 @@ from benchmark.study.environment import cache_folder
 from benchmark.study.loading import load_chosen
 from benchmark.study.method_files import code_digest, file_of, load_module, names_file
 from benchmark.study.study import MethodEntry, Study
+from benchmark.tasks import task_kind
 
 if TYPE_CHECKING:
-    from benchmark.api import Baseline
+    from benchmark.api import Baseline, Hyperparameters
 
 
 class PrivateImportWarning(UserWarning):
@@ -96,10 +97,21 @@ def check_methods(study: Study, file: object = None) -> None:
         except ValidationError as error:
             problem = explain(error, settings, content=entry.hyperparameters)
             raise UserError(f"{at}{entry.method}: hyperparameters.{problem}") from error
+        _require_readable(values, study, f"{at}{entry.method}")
         require_numbers(
             {"hyperparameters": entry.hyperparameters},
             {"hyperparameters": values},
             f"{at}{entry.method}",
+        )
+
+
+def _require_readable(values: Hyperparameters, study: Study, at: str) -> None:
+    """Refuse a method that reads of rows what the study's task has none of."""
+    kind, wanted = task_kind(study.data), values.reads()
+    if wanted and not wanted & kind.reads:
+        raise UserError(
+            f"{at}: reads {' or '.join(sorted(wanted))}, and rows of task {kind.name} have only "
+            f"{', '.join(sorted(kind.reads))}: leave it out, or give it other settings"
         )
 
 
@@ -117,7 +129,7 @@ def resolve(study: Study, cache: Path | None = None) -> Study:
     entries = []
     for entry in study.methods:
         method = method_of(entry)
-        values = method.Hyperparameters.model_validate(entry.hyperparameters)
+        values = _seen(entry.hyperparameters, method.Hyperparameters, study)
         code = code_digest(Path(entry.method)) if names_file(entry.method) else ""
         complete = {
             "hyperparameters": values.model_dump(mode="json"),
@@ -143,8 +155,19 @@ def _chosen_for(study: Study, tuned: Path | Chosen) -> Chosen:
             # In a resolved study, the entry has the defaults of what was tuned.
             if isinstance(tuned, Path):
                 _require_agreement(row, entry, at)
+            values = _seen(row.hyperparameters, method_of(entry).Hyperparameters, study)
+            row = row.model_copy(update={"hyperparameters": values.model_dump(mode="json")})
             rows.append(row.model_copy(update={"target": target}))
     return chosen.model_copy(update={"chosen": tuple(rows)})
+
+
+def _seen(values: dict[str, Any], settings: type[Hyperparameters], study: Study) -> Hyperparameters:
+    """The settings with the study's downsampling, if it has one and they have a place for it."""
+    places: dict[str, float] = {}
+    if (seen := study.downsampling) is not None:
+        places = {"downsampling": seen, "keep": 1 / seen}
+    asked = {name: value for name, value in places.items() if name in settings.model_fields}
+    return settings.model_validate(values | asked)
 
 
 def _completed(row: ChosenValues, entry: MethodEntry, at: str) -> ChosenValues:

@@ -68,6 +68,22 @@ class TransformerConfig(Frozen):
         return content
 
 
+class LoraConfig(Frozen):
+    """Low-rank adapters, of which alone a Hugging Face model is then made (arXiv 2106.09685).
+
+    ``W + alpha / rank * B A`` in place of ``W``, with ``W`` fixed, ``A`` drawn and ``B`` zero.
+    """
+
+    rank: Positive = 8
+    """Rows of ``A`` and columns of ``B``."""
+    alpha: Positive = 16
+    """What adapters are multiplied with, over ``rank``."""
+    targets: tuple[str, ...] = ()
+    """Last parts of the names of the matrices that get adapters, such as ``q_proj``; none: all of
+    the layers, but not the head.
+    """
+
+
 PRESETS = {
     "mini": TransformerConfig(layers=2, width=64, heads=4, hidden=256),
     "small": TransformerConfig(layers=4, width=128, heads=4, hidden=512),
@@ -78,22 +94,26 @@ PRESETS = {
 
 
 class ModelConfig(Frozen):
-    """One main model of a study: exactly one of the four ways of naming it.
+    """One main model of a study: exactly one of the five ways of naming it.
 
-    ``preset``: a size of the paper's transformer (``mini``, ``small``, ``paper``);
-    ``transformer``: that architecture at any size; ``huggingface``: a causal language model by hub
-    id or local folder, with its weights; ``huggingface_config``: such a model from scratch
-    (``model_type`` and its options).
+    ``preset``: a size of the paper's transformer (``mini``, ``small``, ``paper``), or of the
+    task's own model; ``transformer``: the transformer at any size, with an encoder as deep in
+    translation; ``huggingface``: a model of the task (a causal language model) by hub id or local
+    folder, with its weights; ``huggingface_config``: such a model from scratch (``model_type`` and
+    its options); ``network``: a network of the task's own, by its options (of images only).
     """
 
     preset: str | None = None
     transformer: TransformerConfig | None = None
     huggingface: str | None = None
     huggingface_config: dict[str, Any] | None = None
+    network: dict[str, Any] | None = None
     files: str = ""
     """Digest of a local checkpoint's files, or ``commit:`` and the commit of one of the hub; filled
     in when a study is run.
     """
+    lora: LoraConfig | None = None
+    """Train adapters of a Hugging Face model in place of its weights; None: all weights."""
 
     @property
     def checkpoint(self) -> str:
@@ -102,9 +122,14 @@ class ModelConfig(Frozen):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ModelConfig:
-        ways = [name for name in type(self).model_fields if name != "files"]
+        ways = [name for name in type(self).model_fields if name not in ("files", "lora")]
         if sum(getattr(self, name) is not None for name in ways) != 1:
             raise ValueError(f"give exactly one of {', '.join(ways)}")
+        if self.lora is not None and not (self.huggingface or self.huggingface_config):
+            raise ValueError(
+                "lora goes with huggingface or huggingface_config: leave it out, all weights of "
+                "our own transformer are trained"
+            )
         if self.preset is not None and self.preset not in PRESETS:
             raise ValueError(str(unknown("preset", self.preset, PRESETS)))
         if self.huggingface_config is not None and "model_type" not in self.huggingface_config:
@@ -114,7 +139,12 @@ class ModelConfig(Frozen):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_no_files(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_not_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Keys of runs of other models do not depend on a field that they do not use."""
         content: dict[str, Any] = dump(self)
-        return content if self.files else {k: v for k, v in content.items() if k != "files"}
+        unused = {
+            "files": not self.files,
+            "lora": self.lora is None,
+            "network": self.network is None,
+        }
+        return {name: value for name, value in content.items() if not unused.get(name)}

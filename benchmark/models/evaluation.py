@@ -9,6 +9,7 @@ from torch import nn
 from benchmark.models.batch import Rows
 from benchmark.models.losses import token_counts
 from benchmark.models.parallel import share, sum_numbers
+from benchmark.models.passes import rows_at_once
 
 
 @torch.no_grad()
@@ -20,6 +21,7 @@ def mean_token_loss(model: nn.Module, rows: Rows, batch_size: int = 128) -> floa
     device = next(model.parameters()).device
     training = model.training
     model.eval()
+    batch_size = rows_at_once(model, batch_size)
     total, tokens = 0.0, 0
     own = share(len(rows))
     for start in range(own.start, own.stop, batch_size):

@@ -15,7 +15,9 @@ from benchmark.core.errors import UserError
 from benchmark.core.hub import name_and_commit
 from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.models.drawn import drawn, refusing
+from benchmark.models.lora import add_adapters
 from benchmark.models.losses import cross_entropy
+from benchmark.models.passes import in_precision
 from benchmark.models.probe import probe
 from benchmark.models.probed import Findings, remembered
 from benchmark.models.vocabulary import (
@@ -43,6 +45,8 @@ class HuggingFaceModel(nn.Module):
         self.start_id = start_id
         self.central_differences: tuple[str, ...] = ()
         self.without_hessian = False
+        self.adapted = False
+        """Whether its parameters are adapters."""
         self._has_experts = model._can_set_experts_implementation()
 
     @property
@@ -57,11 +61,21 @@ class HuggingFaceModel(nn.Module):
             hidden=getattr(config, "intermediate_size", None) or 4 * width,
         )
 
+    @in_precision
     def forward(self, rows: Tensor) -> Tensor:
         labels = (rows - self.id_offset).clamp(min=0)
         inputs = torch.cat([torch.full_like(labels[:, :1], self.start_id), labels[:, :-1]], 1)
         logits = self.model(input_ids=inputs, use_cache=False).logits
         return cross_entropy(logits, labels, rows > 0)
+
+    def checkpoint_activations(self) -> None:
+        """Keep no activations inside layers; a pass in training computes them twice."""
+        if not self.model.supports_gradient_checkpointing:
+            raise UserError(
+                f"training.activation_checkpointing: {type(self.model).__name__} has none: leave "
+                "it out, and lower training.micro_batch for less memory"
+            )
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     @contextmanager
     def differentiable(self) -> Iterator[None]:
@@ -123,6 +137,12 @@ def build_huggingface(
     found = remembered(config, rows, probes, probed) if probes is not None else probed()
     made.central_differences = found.central_differences
     made.without_hessian = found.without_hessian
+    if config.lora is not None:
+        # What was found of all weights holds of adapters, which are products with matrices.
+        add_adapters(model, config.lora, name, seed)
+        made.adapted = True
+    # Checkpoints are loaded for scoring, without dropout.
+    made.train()
     return made
 
 
@@ -170,6 +190,13 @@ def _require_plain(name: str, commit: str) -> None:
 
     with refusing(f"model {name!r}", _ADVICE):
         said, _ = PretrainedConfig.get_config_dict(name, revision=commit)
+    folder = Path(name)
+    pickled = sorted(file.name for file in folder.glob("*.bin") if "model" in file.name)
+    if pickled and not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"model {name!r}: its weights are pickled ({_some(pickled)}), which can run code as "
+            "they are loaded: save it again as safetensors"
+        )
     if said.get("quantization_config") is not None:
         raise UserError(
             f"model {name!r}: its config.json has a quantization_config, and quantised weights "

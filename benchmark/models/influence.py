@@ -34,6 +34,7 @@ from benchmark.models.differences import (
 )
 from benchmark.models.losses import per_example_loss, token_counts
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
+from benchmark.models.passes import added, in_full_precision, parts_of, scan_parts_of
 
 __all__ = [
     "Direction",
@@ -78,10 +79,13 @@ def gradient(
     }
     wanted = {name: value for name, value in point.items() if value.requires_grad}
     rows, weights = own_rows(rows), own_weights(weights)
+
+    def of(piece: slice) -> list[Tensor]:
+        loss = weights[piece] @ per_example_loss(Functional(model, point), rows[piece])
+        return [loss.detach(), *_gradients(loss, wanted)]
+
     with without_dropout(model):
-        loss = weights @ per_example_loss(Functional(model, point), rows)
-        gradients = _gradients(loss, wanted)
-    total, *sums = sum_over_processes([loss.detach(), *gradients])
+        total, *sums = sum_over_processes(added(map(of, scan_parts_of(model, rows))))
     return total, dict(zip(wanted, sums, strict=True))
 
 
@@ -89,15 +93,21 @@ def influence(model: nn.Module, rows: Tensor, direction: Direction) -> Tensor:
     """``<g_i, u>`` for each row i, with ``g_i`` the gradient of its per-example loss.
 
     Exact, in one forward-mode pass: the loss's derivative along ``direction``. ``[n, T] -> [n]``.
+
+    Raises:
+        NotImplementedError: the model has no forward mode, or drops its derivatives without a word.
     """
     if "influence" in approximated(model):
         return influence_by_differences(model, rows, direction)
     count = len(rows)
     rows = own_rows(rows)
     with torch.no_grad(), forward_mode(model):
-        losses = per_example_loss(Functional(model, duals(parameters_of(model), direction)), rows)
-        tangent: Tensor = forward_ad.unpack_dual(losses).tangent
-    return gather_rows(tangent, count)
+        moved = Functional(model, duals(parameters_of(model), direction))
+        losses = [per_example_loss(moved, rows[piece]) for piece in scan_parts_of(model, rows)]
+        tangents = [forward_ad.unpack_dual(each).tangent for each in losses]
+    if any(tangent is None for tangent in tangents):
+        raise NotImplementedError("the model drops derivatives in forward mode")
+    return gather_rows(torch.cat(tangents), count)
 
 
 def hessian_product(
@@ -120,9 +130,14 @@ def hessian_product(
         return hessian_by_differences(model, rows, weights, direction)
     rows, weights = own_rows(rows), own_weights(weights)
     point = {name: value.requires_grad_() for name, value in parameters_of(model).items()}
+
+    def of(piece: slice) -> list[Tensor]:
+        moved = Functional(model, duals(point, direction))
+        loss = weights[piece] @ per_example_loss(moved, rows[piece])
+        return [_tangent(value) for value in _gradients(loss, point)]
+
     with forward_mode(model):
-        loss = weights @ per_example_loss(Functional(model, duals(point, direction)), rows)
-        tangents = [_tangent(value) for value in _gradients(loss, point)]
+        tangents = added(map(of, parts_of(model, rows)))
     return dict(zip(point, sum_over_processes(tangents), strict=True))
 
 
@@ -138,7 +153,8 @@ def hessian_by_differences(
     def gradient_at(at: Direction) -> dict[str, Tensor]:
         return gradient(model, rows, weights, at)[1]
 
-    return central_difference(gradient_at, parameters_of(model), direction, step)
+    with in_full_precision(model):
+        return central_difference(gradient_at, parameters_of(model), direction, step)
 
 
 @torch.no_grad()
@@ -152,10 +168,11 @@ def influence_by_differences(model: nn.Module, rows: Tensor, direction: Directio
 
     def losses_at(at: Direction) -> Tensor:
         # Added up in float64, so that little is lost in the difference.
-        losses: Tensor = Functional(model, at)(rows).sum(1, dtype=torch.float64)
-        return losses / token_counts(rows).clamp(min=1)
+        moved = Functional(model, at)
+        losses = [moved(rows[p]).sum(1, dtype=torch.float64) for p in scan_parts_of(model, rows)]
+        return torch.cat(losses) / token_counts(rows).clamp(min=1)
 
-    with without_dropout(model):
+    with without_dropout(model), in_full_precision(model):
         found = central_difference(losses_at, parameters_of(model), direction, LOSS_STEP)
     return gather_rows(found.to(torch.get_default_dtype()), count)
 

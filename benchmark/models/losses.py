@@ -1,23 +1,27 @@
 """The loss of each example, on which training, scoring, influence and evaluation are built.
 
-A row is a fixed-width vector of tokens, padded on the right with 0; 0 is also the start symbol.
-A main model maps rows ``[n, T]`` to token losses ``[n, T]``.
+A row is a fixed-width vector of cells: above 0 those that a model is to predict, below 0 what it is
+given, 0 where there is nothing. A row of text is its tokens, padded on the right with 0, which is
+also the start symbol. A main model maps rows ``[n, T]`` to losses ``[n, T]``, 0 where nothing is
+predicted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 
 def token_counts(rows: Tensor) -> Tensor:
-    """Number of tokens that are not padding in each row: ``[n, T] -> [n]``."""
+    """Number of tokens that are predicted in each row: ``[n, T] -> [n]``."""
     return (rows > 0).sum(1)
 
 
-def per_example_loss(model: nn.Module, rows: Tensor) -> Tensor:
-    """Mean cross-entropy over the tokens of each row, in nats: ``[n, T] -> [n]``."""
+def per_example_loss(model: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """Mean cross-entropy over the tokens predicted of each row, in nats: ``[n, T] -> [n]``."""
     losses: Tensor = model(rows)
     return losses.sum(1) / token_counts(rows).clamp(min=1)
 
@@ -39,5 +43,7 @@ def shifted(rows: Tensor) -> Tensor:
 
 def cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Token losses ``[n, T]`` of ``logits`` ``[n, T, V]``, zero where ``mask`` is false."""
+    # In bfloat16, a loss would keep three digits.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
     return losses.view_as(labels) * mask

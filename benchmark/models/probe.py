@@ -64,7 +64,25 @@ def probe(
         _check_losses(model, name, rows)
         short = rows[:, :LONGEST]
         _check_causal(model, name, short, vocabulary_size)
-        return _not_exact(model, name, short)
+        return _not_exact(model, name, short, short[:, :CURVED])
+    finally:
+        model.train(training)
+
+
+def probe_rows(model: nn.Module, name: str, rows: Tensor) -> tuple[tuple[str, ...], bool]:
+    """As :func:`probe`, on two rows ``[2, T]`` of any layout, without a word on causality.
+
+    Raises:
+        UserError: as of `probe`.
+    """
+    _check_weights(model, name)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            losses = _tried(name, lambda: per_example_loss(model, rows))
+        _check_finite(name, losses)
+        return _not_exact(model, name, rows, rows)
     finally:
         model.train(training)
 
@@ -97,6 +115,10 @@ def _check_losses(model: nn.Module, name: str, rows: Tensor) -> None:
         losses = _tried(name, lambda: per_example_loss(model, rows[:, :LONGEST]))
         if sum(isinstance(module, nn.Embedding) for module in model.modules()) > 1:
             _tried(name, lambda: model(rows[:1]))
+    _check_finite(name, losses)
+
+
+def _check_finite(name: str, losses: Tensor) -> None:
     if not torch.isfinite(losses).all():
         raise UserError(f"{name}: the loss of a row is not finite: give other weights or options")
 
@@ -147,7 +169,10 @@ def _pull_of_later_tokens(model: nn.Module, row: Tensor, half: int) -> float:
     )
 
 
-def _not_exact(model: nn.Module, name: str, rows: Tensor) -> tuple[tuple[str, ...], bool]:
+def _not_exact(
+    model: nn.Module, name: str, rows: Tensor, curved: Tensor
+) -> tuple[tuple[str, ...], bool]:
+    """``curved``: the rows as second derivatives are taken of them."""
     one = torch.ones(1)
     each = _tried(name, lambda: [gradient(model, row[None], one)[1] for row in rows])
     u = {key: torch.stack([of[key] for of in each]).mean(0) for key in each[0]}
@@ -162,7 +187,7 @@ def _not_exact(model: nn.Module, name: str, rows: Tensor) -> tuple[tuple[str, ..
                 "gradient, so that methods would select by wrong numbers: give another model"
             )
         found.append("influence")
-    rows = rows[:, :CURVED]
+    rows = curved
     weights = torch.full((len(rows),), 1 / len(rows))
     if _has_hessian(model, rows, weights, u):
         return tuple(found), False

@@ -8,7 +8,7 @@ on its way (Goodfellow 2015, arXiv 1510.01799).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +42,6 @@ class Operation:
     function: Callable[..., Tensor]
     arguments: Arguments
     names: dict[int | str, str]
-    output: Tensor
-    """``[n, T, ...]``; its tangent in forward mode, if any, is still on it."""
 
     def along(self, direction: Direction, pull: Tensor) -> Tensor:
         """``<b_i, f(x_i; u)>`` for each row: ``[n]``, with ``pull`` the ``b`` ``[n, T, ...]``."""
@@ -74,7 +72,8 @@ class Operation:
     def factors(self, place: int | str, pull: Tensor) -> tuple[Tensor, Tensor]:
         """What the operation adds to ``g_i`` by the parameter at ``place``, as a sum over tokens.
 
-        Of the outer products of ``[n, T, p]`` and ``[n, T, q]``, flattened.
+        Of the outer products of ``[n, T, p]`` and ``[n, T, q]``; of a look-up, in place of the
+        first, the rows ``[n, T]`` of the parameter that it looked at.
         """
         if place not in (1, "weight") or self.function not in (F.linear, F.embedding):
             # Of a norm's scale, or of a shift, each number moves one number of the output.
@@ -82,8 +81,7 @@ class Operation:
             return pull * unit, torch.ones_like(pull[..., :1])
         if self.function is F.linear:
             return pull, self.arguments[0]
-        one_hot = F.one_hot(self.arguments[0], len(self.arguments[place])).to(pull)
-        return one_hot, pull
+        return self.arguments[0], pull
 
     def _at(self, values: Arguments) -> Tensor:
         """``f(x; values)``, in which arguments that it is linear in are zero where not given."""
@@ -98,14 +96,38 @@ class Operation:
         return self.function(*[arguments[place] for place in places], **keywords)
 
 
+def in_single(value: Tensor) -> Tensor:
+    """What a pass in bfloat16 gave, in float32: inner products of rounded numbers are exact."""
+    return value.float() if value.dtype == torch.bfloat16 else value
+
+
 def _row_products(a: Tensor, b: Tensor) -> Tensor:
     """Inner product of each row of ``a`` with that of ``b``: ``[n, ...]`` twice ``-> [n]``."""
     # A product of a row with a column reads both once, and writes nothing of their size.
     return torch.bmm(a.flatten(1)[:, None], b.flatten(1)[:, :, None])[:, 0, 0]
 
 
+def sum_of_outer_products(factors: Sequence[tuple[Tensor, Tensor]], part: range) -> Tensor:
+    """Of `Operation.factors` over tokens and uses, the ``part`` of p: ``[n, len(part), q]``."""
+    products = [pair for pair in factors if pair[0].dim() == 3]
+    looked_up = [pair for pair in factors if pair[0].dim() == 2]
+    n, _, width = factors[0][1].shape
+    total = factors[0][1].new_zeros(n, len(part), width)
+    if products:
+        left, right = (torch.cat(sides, 1) for sides in zip(*products, strict=True))
+        total = left[..., part.start : part.stop].transpose(1, 2) @ right
+    for places, pull in looked_up:
+        inside = (places >= part.start) & (places < part.stop)
+        local = (places - part.start).clamp(0, len(part) - 1)[..., None].expand_as(pull)
+        total.scatter_add_(1, local, pull * inside[..., None])
+    return total
+
+
 class Recording(TorchFunctionMode):
     """Inside, each operation on ``parameters`` is noted; the model reads rows ``[n, T]``.
+
+    ``outputs``: what the operations gave, ``[n, T, ...]`` each, with its graph and, in forward
+    mode, its tangent.
 
     Raises:
         NotRecordableError: on an operation that is not known to be linear in a parameter, or of
@@ -115,6 +137,7 @@ class Recording(TorchFunctionMode):
     def __init__(self, parameters: Direction, rows: Tensor) -> None:
         super().__init__()
         self.operations: list[Operation] = []
+        self.outputs: list[Tensor] = []
         self._names = {id(value): name for name, value in parameters.items()}
         self._shape = rows.shape
 
@@ -137,8 +160,12 @@ class Recording(TorchFunctionMode):
             raise NotRecordableError(f"{what} is not known to be linear in it")
         if output.shape[: len(self._shape)] != self._shape:
             raise NotRecordableError(f"{what} does not keep rows and tokens apart")
-        kept = {key: a.detach() if isinstance(a, Tensor) else a for key, a in arguments.items()}
-        self.operations.append(Operation(func, kept, names, output))
+        kept = {
+            key: in_single(a.detach()) if isinstance(a, Tensor) else a
+            for key, a in arguments.items()
+        }
+        self.operations.append(Operation(func, kept, names))
+        self.outputs.append(output)
 
 
 def _holds_tensors(result: Any) -> bool:

@@ -30,7 +30,8 @@ from benchmark.models.influence import (
 )
 from benchmark.models.losses import per_example_loss
 from benchmark.models.parallel import gather_rows, own_rows, own_weights, sum_over_processes
-from benchmark.models.recording import Operation, Recording
+from benchmark.models.passes import parts_of
+from benchmark.models.recording import Operation, Recording, in_single, sum_of_outer_products
 from benchmark.models.twice import TwiceDifferentiable
 from benchmark.models.whole_gradients import CHUNK_FLOATS, flat_row_gradients
 
@@ -83,19 +84,26 @@ class RowGradients:
         """The rows' losses ``[n]``, without a graph."""
         if self._losses is None:
             with torch.no_grad(), without_dropout(self.model):
-                self._losses = per_example_loss(self.model, own_rows(self.rows))
+                rows = own_rows(self.rows)
+                each = [per_example_loss(self.model, rows[p]) for p in parts_of(self.model, rows)]
+                self._losses = torch.cat(each)
         return gather_rows(self._losses, len(self.rows))
 
     @classmethod
     def of_pass(
-        cls, model: nn.Module, rows: Tensor, operations: Sequence[Operation], weights: Tensor
+        cls,
+        model: nn.Module,
+        rows: Tensor,
+        names: Iterable[str],
+        record: Recording,
+        weights: Tensor,
     ) -> RowGradients:
         """Those of a backward pass made anyway, of ``sum_i w_i l_i``; outputs hold their ``grad``.
 
-        ``weights`` ``[n]`` of this process's rows.
+        ``record`` is that of the parameters ``names``, ``weights`` ``[n]`` of this process's rows.
         """
-        made = cls(model, rows, {name for op in operations for name in op.names.values()})
-        made._keep(operations, [operation.output.grad for operation in operations], weights)
+        made = cls(model, rows, names)
+        made._keep(record.operations, [output.grad for output in record.outputs], weights)
         return made
 
     def serves_update(self, model: nn.Module) -> bool:
@@ -129,31 +137,42 @@ class RowGradients:
         Holds the rows' gradients of some parameters at a time, ``CHUNK_FLOATS`` numbers; of all
         parameters, where the model cannot be recorded.
         """
-        count = len(self.rows)
-        total = torch.zeros(count, count, device=self.rows.device, dtype=self.losses.dtype)
-        for part in self._parts():
-            each = gather_rows(part.flatten(1), count)
+        size = len(self.rows)
+        total = torch.zeros(size, size, device=self.rows.device, dtype=self.losses.dtype)
+        for _, _, each in self.pieces():
             total += each @ each.T
         return total
 
-    def _parts(self) -> Iterator[Tensor]:
-        """Gradients of this process's rows: ``[n, p, q]`` of some parameters after others."""
+    def pieces(self) -> Iterator[tuple[str, slice, Tensor]]:
+        """The rows' gradients, some numbers after others: ``[n, k]`` of a parameter's ``[slice]``.
+
+        The parameter is flattened. ``CHUNK_FLOATS`` numbers are held at a time; all of them, where
+        the model cannot be recorded.
+        """
+        for name, start, own in self._own_pieces():
+            yield name, slice(start, start + own.shape[1]), gather_rows(own, len(self.rows))
+
+    def _own_pieces(self) -> Iterator[tuple[str, int, Tensor]]:
+        """Of this process's rows, each with the place of its first number."""
         if not self._can_share():
-            whole = parameters_of(self.model)
-            chosen = [torch.full((v.numel(),), name in self.names) for name, v in whole.items()]
             flat, _, _ = flat_row_gradients(self.model, own_rows(self.rows))
-            yield flat[:, torch.cat(chosen).to(flat.device)]
+            whole = parameters_of(self.model)
+            parts = flat.split([value.numel() for value in whole.values()], 1)
+            yield from ((n, 0, p) for n, p in zip(whole, parts, strict=True) if n in self.names)
             return
         self._pass()
         found = defaultdict(list)
         for operation, pull in self._uses:
             for place, name in operation.names.items():
                 found[name].append(operation.factors(place, pull))
-        for uses in found.values():
-            # Uses of one parameter add up, as tokens do.
-            left, right = (torch.cat(sides, 1) for sides in zip(*uses, strict=True))
-            size = max(1, CHUNK_FLOATS // (len(left) * right.shape[2]))
-            yield from (piece.transpose(1, 2) @ right for piece in left.split(size, 2))
+        whole = parameters_of(self.model)
+        for name, uses in found.items():
+            count, width = len(whole[name]), uses[0][1].shape[2]
+            size = max(1, CHUNK_FLOATS // (len(uses[0][1]) * width))
+            for start in range(0, count, size):
+                part = range(start, min(start + size, count))
+                # Uses of one parameter add up, as tokens do.
+                yield name, start * width, sum_of_outer_products(uses, part).flatten(1)
 
     def curvature(self, weights: Tensor, direction: Direction) -> dict[str, Tensor]:
         """``H u`` with ``H`` the Hessian of ``sum_i w_i l_i``, by name; ``weights`` ``[n]`` > 0.
@@ -176,7 +195,7 @@ class RowGradients:
                 losses = per_example_loss(Functional(self.model, given), rows)
             dual = forward_ad.unpack_dual(losses)
             self._losses, tangent = dual.primal.detach(), own @ dual.tangent
-            moved = [forward_ad.unpack_dual(op.output).tangent for op in record.operations]
+            moved = [forward_ad.unpack_dual(output).tangent for output in record.outputs]
         wanted = [point[name] for name in self.names]
         found = torch.autograd.grad(tangent, [*wanted, *moved], materialize_grads=True)
         self._keep(record.operations, found[len(wanted) :], own)
@@ -184,7 +203,9 @@ class RowGradients:
         return dict(zip(self.names, sums, strict=True))
 
     def _can_share(self) -> bool:
-        return bool(self._uses) or recordable(self.model)
+        """What a pass over all rows leaves is more than those of a micro-batch may hold."""
+        whole = len(parts_of(self.model, own_rows(self.rows))) == 1
+        return bool(self._uses) or (recordable(self.model) and whole)
 
     def _keep(
         self, operations: Sequence[Operation], pulls: Sequence[Tensor | None], weights: Tensor
@@ -193,7 +214,7 @@ class RowGradients:
         # The loss of a row without tokens is zero, and so is what its weight multiplies.
         each = (1 / torch.where(weights > 0, weights, torch.ones_like(weights))).view(-1, 1, 1)
         self._uses = [
-            (operation, pull * each)
+            (operation, in_single(pull) * each)
             for operation, pull in zip(operations, pulls, strict=True)
             if pull is not None
         ]
@@ -206,10 +227,9 @@ class RowGradients:
         point = {name: value.requires_grad_() for name, value in parameters_of(self.model).items()}
         with without_dropout(self.model), Recording(_some(point, self.names), rows) as record:
             losses = per_example_loss(Functional(self.model, point), rows)
-        outputs = [operation.output for operation in record.operations]
-        pulls = torch.autograd.grad(losses.sum(), outputs, materialize_grads=True)
+        pulls = torch.autograd.grad(losses.sum(), record.outputs, materialize_grads=True)
         self._losses = losses.detach()
-        self._uses = list(zip(record.operations, pulls, strict=True))
+        self._uses = list(zip(record.operations, map(in_single, pulls), strict=True))
 
 
 def _some(values: Direction, names: Iterable[str]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from benchmark.models.attention import causal_attention
 from benchmark.models.config import TransformerConfig
 from benchmark.models.losses import cross_entropy, shifted
+from benchmark.models.passes import in_precision
 
 
 def sinusoids(length: int, width: int) -> Tensor:
@@ -98,5 +99,6 @@ class Transformer(nn.Module):
             x = block(x)
         return F.linear(self.norm(x), self.embedding.weight) / math.sqrt(x.shape[2])
 
+    @in_precision
     def forward(self, rows: Tensor) -> Tensor:
         return cross_entropy(self.logits(rows), rows, rows > 0)

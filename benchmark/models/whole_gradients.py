@@ -9,14 +9,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmark.models.influence import Direction, gradient, parameters_of
 from benchmark.models.losses import token_counts
+from benchmark.models.passes import rows_at_once
 
 CHUNK_FLOATS = 2**24
 """Numbers held by one chunk of the vectorised pass."""
 
 
-def chunk_rows(model: nn.Module) -> int:
+def _chunk_rows(model: nn.Module) -> int:
     """Rows whose gradients fit a chunk, at least one."""
-    return max(1, CHUNK_FLOATS // sum(p.numel() for p in model.parameters()))
+    most = max(1, CHUNK_FLOATS // sum(p.numel() for p in model.parameters()))
+    return rows_at_once(model, most)
 
 
 def flat_row_gradients(model: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor, bool]:
@@ -39,21 +41,11 @@ def flattened(direction: Direction) -> Tensor:
     return torch.cat([value.flatten() for value in direction.values()])
 
 
-def unflattened(vector: Tensor, model: nn.Module) -> Direction:
-    """The direction in the model's parameter space that a vector ``[P]`` stands for."""
-    parameters = parameters_of(model)
-    parts = vector.split([value.numel() for value in parameters.values()])
-    return {
-        name: part.view_as(value)
-        for (name, value), part in zip(parameters.items(), parts, strict=True)
-    }
-
-
 def _gradients(model: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor, bool]:
     try:
         # The fused kernels have no vectorised form: torch would loop over rows, and warn.
         with sdpa_kernel(SDPBackend.MATH):
-            parts = [_vectorised(model, part) for part in rows.split(chunk_rows(model))]
+            parts = [_vectorised(model, part) for part in rows.split(_chunk_rows(model))]
         values, losses = (torch.cat(found) for found in zip(*parts, strict=True))
         return values, losses, True
     except (RuntimeError, NotImplementedError, ValueError, TypeError) as error:

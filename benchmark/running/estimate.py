@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from benchmark.api.parts import MAIN_UPDATE
+from benchmark.core.parts import MAIN_UPDATE
+from benchmark.models.protocol import PassConfig
 from benchmark.study.records import RunSummary
 from benchmark.study.step_times import MethodTimes, StudyTimes
 from benchmark.study.study import RunSpec
@@ -22,8 +23,8 @@ FLOAT32 = 4
 class Estimate:
     """What a run will take, and what tells: ``seconds`` to its end, fine-tuning in full.
 
-    Bytes: ``memory`` that its process holds at most (None: not known), ``kept`` on disk after
-    it, ``working`` on disk besides while it runs.
+    Bytes: ``memory`` that its process holds at most and ``device_memory`` on the device (None: not
+    known, or it is the CPU), ``kept`` on disk after it, ``working`` on disk besides while it runs.
     """
 
     seconds: float
@@ -31,6 +32,7 @@ class Estimate:
     memory: int | None
     kept: int
     working: int
+    device_memory: int | None = None
 
 
 class Source(Protocol):
@@ -59,39 +61,27 @@ class Estimates:
 
 
 class FromStepTimes:
-    """From a measurement of step times on a device of the same name.
+    """From a measurement of step times on a device of the same name."""
 
-    Where ``alike``, methods are known by label: their steps may differ in what was tuned.
-    """
-
-    def __init__(
-        self, times: StudyTimes | None, device: str, source: str, alike: bool = False
-    ) -> None:
+    def __init__(self, times: StudyTimes | None, device: str, source: str) -> None:
         self._times = times if times and times.environment.device == device else None
-        self._source, self._alike = source, alike
+        self._source = source
 
     def of(self, run: RunSpec) -> Estimate | None:
-        found = self._find(run)
-        if found is None:
-            return None
-        overheads = found.overheads
-        return Estimate(
-            seconds=run_seconds(run, found),
-            source=self._source,
-            memory=found.memory_bytes,
-            kept=2 * overheads.weights_bytes,
-            working=overheads.checkpoint_bytes,
-        )
+        found = None if self._times is None else self._times.find(run)
+        return None if found is None else from_times(run, found, self._source)
 
-    def _find(self, run: RunSpec) -> MethodTimes | None:
-        if self._times is None:
-            return None
-        exact = self._times.find(run)
-        if exact is not None or not self._alike:
-            return exact
-        name = run.model_name, run.method.label
-        alike = (times for times in self._times.methods if (times.model, times.method) == name)
-        return next(alike, None)
+
+def from_times(run: RunSpec, times: MethodTimes, source: str) -> Estimate:
+    """What a run will take whose steps take as long as these."""
+    return Estimate(
+        seconds=run_seconds(run, times),
+        source=source,
+        memory=times.memory_bytes,
+        kept=2 * times.overheads.weights_bytes,
+        working=times.overheads.checkpoint_bytes,
+        device_memory=times.device_memory_bytes,
+    )
 
 
 def run_seconds(run: RunSpec, times: MethodTimes) -> float:
@@ -121,11 +111,14 @@ class FromRecords:
 
     def __init__(self, ended: Iterable[tuple[RunSpec, RunSummary]], device: str) -> None:
         seconds: dict[Kind, list[float]] = defaultdict(list)
+        self._memory, self._device_memory = dict[Kind, int](), dict[Kind, int]()
         self._parameters: dict[str, int] = {}
         for run, record in ended:
             if record.status == "done" and record.environment.device == device:
                 for kind in _kinds(run):
                     seconds[kind].append(_wall_seconds(record) / run.training.steps)
+                    _raise_to(self._memory, kind, record.memory_bytes)
+                    _raise_to(self._device_memory, kind, record.device_memory_bytes)
                 self._parameters[run.model.model_dump_json()] = record.parameters
         self._medians = {kind: statistics.median(values) for kind, values in seconds.items()}
 
@@ -138,11 +131,21 @@ class FromRecords:
         return Estimate(
             seconds=seconds * run.training.steps,
             source="records of such runs",
-            memory=None,
+            memory=_first(self._memory, run),
             kept=2 * weights,
             # Weights, two moments, the weights as trained and the best so far.
             working=5 * weights,
+            device_memory=_first(self._device_memory, run),
         )
+
+
+def _raise_to(most: dict[Kind, int], kind: Kind, found: int | None) -> None:
+    if found is not None:
+        most[kind] = max(most.get(kind, 0), found)
+
+
+def _first(by_kind: dict[Kind, int], run: RunSpec) -> int | None:
+    return next((by_kind[kind] for kind in _kinds(run) if kind in by_kind), None)
 
 
 def _wall_seconds(record: RunSummary) -> float:
@@ -154,7 +157,8 @@ def _wall_seconds(record: RunSummary) -> float:
 
 def _kinds(run: RunSpec) -> tuple[Kind, Kind]:
     training, data = run.training, run.data
-    sizes = map(str, (data.width, training.batch, training.big_batch))
+    passes = training.model_dump_json(include=set(PassConfig.model_fields))
+    sizes = map(str, (data.width, training.batch, training.big_batch, passes))
     kind = (run.method.method, run.model.model_dump_json(), *sizes)
     return (*kind, run.method.model_dump_json(exclude={"label"})), kind
 

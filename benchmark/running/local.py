@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.errors import UserError
-from benchmark.data import PreparedData, prepare
+from benchmark.data import PreparedData, Progress, prepare
 from benchmark.data.sources import listing_notes
+from benchmark.data.task_rows import rows_of
+from benchmark.running.tracking import Tracker
 from benchmark.running.worker import Job
 from benchmark.running.worker_process import WorkerProcess
 from benchmark.study.contents import require_same_contents
@@ -31,6 +33,7 @@ class Settings:
     threads: int = 1
     device: str = "cpu"
     retry_failed: bool = False
+    track: Tracker | None = None
     labels: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
 
@@ -50,7 +53,7 @@ def run_study(
     study: Study,
     settings: Settings,
     listen: Listener,
-    building: Callable[[str, int], None],
+    building: Progress,
     note: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run what the study still lacks; ``study`` has its hyper-parameters resolved.
@@ -68,13 +71,15 @@ def run_study(
     prepared = {run.target_name: run for run in wanted}
     require_same_rows(settings.results, study)  # before hours go into other rows
     folders = {
-        name: prepare(run.data, run.target, settings.cache, building)
+        name: prepare(run.data, run.target, settings.cache, building, settings.jobs)
         for name, run in prepared.items()
     }
     sources = [
         source for run in prepared.values() for source in (run.data.generic, run.target.source)
     ]
-    for line in dict.fromkeys(line for source in sources for line in listing_notes(source)):
+    readers = rows_of(study.data.task).readers
+    notes = (line for source in sources for line in listing_notes(source, readers))
+    for line in dict.fromkeys(notes):
         note(line)
     missing = [
         run for run in wanted if _is_missing(run, folders[run.target_name], settings, outcome)
@@ -131,6 +136,7 @@ def _job(run: RunSpec, data: PreparedData, settings: Settings) -> Job:
         cache=settings.cache,
         device=settings.device,
         threads=settings.threads,
+        track=settings.track,
     )
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
+from benchmark.data import Progress
 from benchmark.running.estimate import (
     Estimate,
     Estimates,
     FromRecords,
     FromStepTimes,
+    from_times,
     makespan,
 )
 from benchmark.running.local import Settings, is_selected
-from benchmark.running.times.measure import Bench, Heard, measure
+from benchmark.running.times.measure import Bench, Heard
+from benchmark.running.times.quick import SECONDS, Quick, measure_quickly
 from benchmark.study.records import RunSummary, read_summary
-from benchmark.study.step_times import read_times
+from benchmark.study.step_times import MethodTimes, read_times
 from benchmark.study.study import RunSpec, Study
-
-SECONDS_TO_BEGIN, LEAST_TO_BEGIN = 45.0, 10.0
-SECONDS_OF_ROUNDS = 15.0
-QUICK_ROUNDS, QUICK_STEPS = 3, 2
 
 
 @dataclass
@@ -60,9 +60,7 @@ def ended_runs(study: Study, results: Path) -> list[tuple[RunSpec, RunSummary]]:
     return [(run, record) for run, record in found if record is not None]
 
 
-def plan_study(
-    study: Study, settings: Settings, building: Callable[[str, int], None], hear: Heard
-) -> Plan:
+def plan_study(study: Study, settings: Settings, building: Progress, hear: Heard) -> Plan:
     """What `run_study` would do; runs of which no file tells have a few of their steps timed.
 
     ``building(what, rows)`` hears of token rows, ``hear(what, done, of)`` of steps.
@@ -84,51 +82,57 @@ def plan_study(
                 plan.done += 1
     bench = Bench(settings.cache, settings.device, settings.threads)
     sources = known_estimates(settings.results, settings.device, ended)
-    plan.estimates, plan.notes = estimate_all(study, plan.missing, sources, bench, building, hear)
+    plan.estimates, plan.notes = estimate_all(plan.missing, sources, bench, building, hear)
     return plan
 
 
 def estimate_all(
-    study: Study,
-    runs: Sequence[RunSpec],
-    known: Estimates,
-    bench: Bench,
-    building: Callable[[str, int], None],
-    hear: Heard,
+    runs: Sequence[RunSpec], known: Estimates, bench: Bench, building: Progress, hear: Heard
 ) -> tuple[dict[str, Estimate], list[str]]:
     """What each run will take, by its id, and why some have no estimate.
 
-    Methods that the ``known`` sources do not tell of have a few steps timed, the first run of
-    each for all.
+    Of methods that the ``known`` sources do not tell of, a few steps are timed.
     """
-    found = {run.run_id: known.of(run) for run in runs}
-    unknown = [run for run in runs if found[run.run_id] is None]
-    notes: list[str] = []
-    if unknown:
-        times, notes = _timed_now(study, unknown, bench, building, hear)
-        found |= {run.run_id: times.of(run) for run in unknown}
-    return {name: estimate for name, estimate in found.items() if estimate is not None}, notes
-
-
-def _timed_now(
-    study: Study,
-    runs: Sequence[RunSpec],
-    bench: Bench,
-    building: Callable[[str, int], None],
-    hear: Heard,
-) -> tuple[FromStepTimes, list[str]]:
+    found = {run.run_id: estimate for run in runs if (estimate := known.of(run)) is not None}
+    unknown = [run for run in runs if run.run_id not in found]
+    if not unknown:
+        return found, []
     first: dict[tuple[str, str], RunSpec] = {}
-    for run in runs:
+    for run in unknown:
         first.setdefault((run.model_name, run.method.label), run)
-    quick = replace(
-        bench,
-        rounds=QUICK_ROUNDS,
-        steps=QUICK_STEPS,
-        patience=max(LEAST_TO_BEGIN, SECONDS_TO_BEGIN / (len(first) + 1)),
-        limit=SECONDS_OF_ROUNDS,
-    )
-    times, notes = measure(study, list(first.values()), quick, building, hear)
-    return FromStepTimes(times, bench.device, "steps timed just now", alike=True), notes
+    quick = measure_quickly(list(first.values()), bench, building, hear)
+    timed = [(run, quick.times[run.run_id]) for run in first.values() if run.run_id in quick.times]
+    found |= {run.run_id: guess for run in unknown if (guess := _guess(run, timed)) is not None}
+    return found, _notes(quick, [run.method.label for run in unknown if run.run_id not in found])
+
+
+def _guess(run: RunSpec, timed: Iterable[tuple[RunSpec, MethodTimes]]) -> Estimate | None:
+    """By steps of runs of its label, else by those of its method at other settings."""
+    alike = [
+        (other.method.label != run.method.label, other.method.label, times)
+        for other, times in timed
+        if (other.model_name, other.method.method) == (run.model_name, run.method.method)
+    ]
+    if not alike:
+        return None
+    is_other, label, times = min(alike, key=itemgetter(0))
+    return from_times(run, times, f"steps {f'of {label} ' if is_other else ''}timed just now")
+
+
+def _notes(quick: Quick, without: Sequence[str]) -> list[str]:
+    """Why these methods are ``without`` an estimate."""
+    notes = [f"{', '.join(labels)}: {reason}" for reason, labels in quick.failed.items()]
+    if slow := [label for label in quick.too_slow if label in without]:
+        notes.append(
+            f"not timed within {SECONDS:.0f} s: {', '.join(slow)}; `adaptbench time` takes the "
+            "time that they need"
+        )
+    if quick.made_up:
+        notes.append(
+            f"targets {', '.join(quick.made_up)}: steps were timed on made-up rows, as sources are "
+            "a hub's, are not there or have over 1 GB"
+        )
+    return notes
 
 
 def lanes(jobs: int, threads: int, device: str) -> int:

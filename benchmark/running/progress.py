@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -38,6 +39,7 @@ class StudyProgress:
         self._time_left = time_left
         self._lock = Lock()
         self._bars: dict[str, TaskID] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
         # On a narrow terminal the name gives way, never the figures.
         name = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
@@ -82,9 +84,14 @@ class StudyProgress:
             self.console.print(line, markup=False, highlight=False)
         self._show_all()
 
-    def building(self, what: str, rows: int) -> None:
-        """Show how far token rows are built; 0 rows are none yet."""
-        self._show(f"rows {what}", f"rows of {what}", rows, None, f"{rows} rows")
+    def building(self, what: str, rows: int, of: int | None = None) -> None:
+        """Show how many token rows are built, of about so many, and how many a second."""
+        begin, before = self._begun.setdefault(what, (time.monotonic(), rows))
+        seconds = time.monotonic() - begin
+        speed = (rows - before) / seconds if seconds >= 1 else 0.0
+        state = f"{rows:,} rows" + (f"  {speed:,.0f} rows/s" if speed else "")
+        left = duration(max(0, of - rows) / speed) if of is not None and speed else None
+        self._show(f"rows {what}", f"rows of {what}", rows, of, state, left=left)
 
     def counting(self, what: str, done: int, of: int) -> None:
         """Show how far something is that is counted."""
@@ -120,7 +127,9 @@ class StudyProgress:
             self._drop("count ")
             self._drop(key.removesuffix("fine_tuned"))
             self._bars[key] = self._progress.add_task(name, total=of, state=state, left=left)
-        self._progress.update(self._bars[key], completed=completed, state=state, left=left)
+        self._progress.update(
+            self._bars[key], completed=completed, total=of, state=state, left=left
+        )
 
     def _drop(self, prefix: str) -> None:
         for key in [key for key in self._bars if key.startswith(prefix)]:

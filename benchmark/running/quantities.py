@@ -12,6 +12,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def hours(seconds: float, device: str) -> str:
+    """Hours of a processor's cores or of GPUs: two decimals, or two digits of what is less."""
+    number = seconds / 3600
+    shown = f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"
+    return f"{shown} {'GPU-hours' if device == 'cuda' else 'core-hours'}"
+
+
 def size(number: float) -> str:
     """Bytes as kB, MB or GB."""
     if number < 1e6:

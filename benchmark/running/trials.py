@@ -1,8 +1,9 @@
 """The trials of equal tuning: as many for every method, drawn from its declared search space.
 
 Trial 0 of a method is its entry as the study has it; in the others, every hyper-parameter that
-has a declared search space and that the entry does not fix is drawn at random. All trials train
-with one seed that the study does not report.
+has a declared search space and that the entry does not fix is drawn, by points of a scrambled
+Sobol sequence: of few trials, too, none leaves half of a range untried. All trials train with one
+seed that the study does not report.
 """
 
 from __future__ import annotations
@@ -18,22 +19,25 @@ from benchmark.core.config_file import explain
 from benchmark.core.errors import UserError
 from benchmark.core.randomness import generator
 from benchmark.methods.registry import method_of
-from benchmark.study.study import MethodEntry, Study, TrainingConfig
+from benchmark.study.budget import TrainingConfig
+from benchmark.study.study import MethodEntry, Study
 
 if TYPE_CHECKING:
-    from benchmark.api.baseline import Choice, LogUniform
+    from benchmark.api.baseline import Baseline, Choice, LogUniform
 
 Values = dict[str, Any]
 
 FIRST_TRAINING_SEED = 1000
 MOST_DRAWS = 300
+MOST_WITH_NUMBERS = MOST_DRAWS // 2
+"""As many draws change choices alone, so that numbers stay spread over their ranges."""
 
 
 def trial_study(study: Study, trials: int, seed: int) -> Study:
     """The study ``NAME.tune`` of the distinct trials of every method, labelled ``dds.t03``.
 
     Draws depend on the seed, the method, the trial and the hyper-parameter only: more trials
-    leave the first ones as they are.
+    leave the first ones as they are, and entries of one method have the same ones.
 
     Raises:
         UserError: there is nothing to tune, no draw is possible, or a name becomes too long.
@@ -118,12 +122,15 @@ def _draw_new(
 ) -> Values | None:
     """Possible values that are not known yet; None if draws only repeat known ones."""
     method = method_of(entry)
-    repeated = False
+    repeated, point = False, _point(method, key)
     for attempt in range(MOST_DRAWS):
-        drawn = {
-            name: part.draw(generator("tuning", *key, method.name, attempt, name))
-            for name, part in space.items()
-        }
+        drawn = {}
+        for name, part in space.items():
+            if attempt == 0 or (attempt < MOST_WITH_NUMBERS and part.continuous):
+                share = point[name]
+            else:
+                share = generator("tuning", *key, method.name, attempt, name).random()
+            drawn[name] = part.at(share)
         try:
             settings = method.Hyperparameters.model_validate({**entry.hyperparameters, **drawn})
         except ValidationError:
@@ -141,3 +148,14 @@ def _draw_new(
         f"with training.batch {training.batch} and training.big_batch {training.big_batch}: raise "
         "big_batch or fix hyper-parameters of the method"
     )
+
+
+def _point(method: type[Baseline], key: tuple[int, int]) -> dict[str, float]:
+    """The Sobol point of a (seed, trial): a share from 0 to 1 for each hyper-parameter."""
+    from scipy.stats import qmc  # loads for seconds, and `adaptbench run` has no use for it
+
+    seed, trial = key
+    names = list(method.Hyperparameters.search_space())
+    scramble = int(generator("tuning", seed, method.name).integers(1 << 62))
+    (shares,) = qmc.Sobol(len(names), rng=scramble).fast_forward(trial).random()
+    return dict(zip(names, shares, strict=True))

@@ -20,8 +20,8 @@ from benchmark.study.study import Study
 
 RULE = (
     "lowest valid loss {when} of {trials} trials allowed to each method on each model {where} "
-    "(trial 0 as the study has it, the others drawn at random from its search space; equal draws "
-    "are run once; failed trials are never chosen; ties go to the earlier trial)"
+    "(trial 0 as the study has it, the others drawn by a scrambled Sobol sequence from its search "
+    "space; equal draws are run once; failed trials are never chosen; ties go to the earlier trial)"
 )
 
 

@@ -25,6 +25,8 @@ from typing import Any
 from benchmark.core.errors import UserError, one_line
 from benchmark.core.frozen import Message
 from benchmark.data import PreparedData, open_prepared
+from benchmark.running.memory import how_to_need_less, peak_device_memory, peak_memory
+from benchmark.running.tracking import Tracker, Tracking
 from benchmark.study.environment import describe
 from benchmark.study.records import RunRecord, StageResult, write_metrics, write_record
 from benchmark.study.study import RunSpec
@@ -42,6 +44,7 @@ class Job(Message):
     cache: Path
     device: str
     threads: int
+    track: Tracker | None = None
 
     def state_folder(self, data: PreparedData) -> Path:
         """Folder of the run's checkpoint and trained weights."""
@@ -100,7 +103,8 @@ def _work_or_refuse(job: Job, events: _Events) -> int:
     except Exception as error:
         traceback.print_exc()
         if _is_out_of_memory(error):
-            events.send("out_of_memory", reason=f"out of memory: {error}".splitlines()[0])
+            said = f"out of memory: {error}".splitlines()[0]
+            events.send("out_of_memory", reason=f"{said}; {how_to_need_less(job.spec)}")
         elif isinstance(error, OSError):  # of disks and networks, which may be back next time
             raise
         else:  # the same again, however often it is tried
@@ -111,7 +115,7 @@ def _work_or_refuse(job: Job, events: _Events) -> int:
 def _work(job: Job, events: _Events) -> int:
     # Imported here so that a bad job is refused at once.
     from benchmark.models.parallel import LostProcessError, is_first, joined
-    from benchmark.training.loop import InterruptedRunError
+    from benchmark.training.hooks import InterruptedRunError
 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     data = open_prepared(job.prepared)
@@ -137,18 +141,25 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
     from benchmark.models.influence import approximated
     from benchmark.models.parallel import LostProcessError, is_first, processes
     from benchmark.training.beginnings import SharedStage, kept_results
-    from benchmark.training.loop import DivergedError, Hooks, InterruptedRunError, Trainer
+    from benchmark.training.hooks import DivergedError, Hooks, InterruptedRunError
+    from benchmark.training.loop import Trainer
     from benchmark.training.start import initial_model, set_up_torch
 
     spec = job.spec
     set_up_torch(job.device, job.threads)
-    model = initial_model(spec, data)
+    model = initial_model(spec, data, job.device)
     initial_weights = weights_hash(model)
     environment = describe(job.device, job.threads, processes())
     folder = job.state_folder(data)
+    tracking = Tracking(job.track if is_first() else None, spec, job.results)
+
+    def publish(lines: list[dict[str, Any]]) -> None:
+        write_metrics(job.results, spec.run_id, lines)
+        tracking.hear(lines)
+
     hooks = Hooks(
         on_step=events.step,
-        on_metrics=lambda lines: write_metrics(job.results, spec.run_id, lines),
+        on_metrics=publish,
         should_stop=lambda: events.stop,
     )
     trainer = Trainer(
@@ -174,6 +185,8 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         traceback.print_exc()
         step = trainer.progress.step
         outcome = _failure(trainer, f"{type(error).__name__} at step {step}: {error}", step)
+    finally:
+        tracking.end()
     if is_first():
         if outcome["status"] == "done":
             save_checkpoint(folder / "trained.safetensors", trainer.progress.trained_weights)
@@ -189,6 +202,8 @@ def _train(job: Job, data: PreparedData, events: _Events, started: str) -> RunRe
         initial_weights=initial_weights,
         environment=environment,
         central_differences=approximated(model),
+        memory_bytes=peak_memory(),
+        device_memory_bytes=peak_device_memory(job.device),
         started=started,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **outcome,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmark.running.job_process import start_job_process
+from benchmark.running.memory import how_to_need_less
 from benchmark.running.worker import STOPPED, Job
 
 ENDINGS = {"end", "refused", "stopped", "out_of_memory"}
@@ -24,9 +24,6 @@ CRASHES = {
 }
 _OOM_KILLS = Path("/proc/vmstat")
 
-# Whatever encoding the user's terminal has, jobs and events are UTF-8.
-UTF_8 = {"PYTHONIOENCODING": "utf-8"}
-
 
 class WorkerProcess:
     """A worker on one job; what it prints is added to ``log``.
@@ -35,21 +32,9 @@ class WorkerProcess:
     """
 
     def __init__(self, job: Job, log: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.log = log
+        self.log, self._job = log, job
         self._oom_kills = _out_of_memory_kills()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        # -P: no file in the user's folder shadows a module. A session of its own: a Ctrl-C reaches
-        # the worker only through us.
-        with log.open("a", encoding="utf-8") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "benchmark.running.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                encoding="utf-8",
-                start_new_session=True,
-                env={**os.environ, **fixed_threads(job.threads), **UTF_8, **(environment or {})},
-            )
+        self.process = start_job_process("benchmark.running.worker", job, log, environment)
         assert self.process.stdin is not None
         # One that is dead already is heard of by its silence.
         with suppress(BrokenPipeError), self.process.stdin as stdin:
@@ -84,7 +69,8 @@ class WorkerProcess:
         if code == STOPPED:
             return {"event": "died", "reason": "stopped from outside; run again to go on"}
         if code == -signal.SIGKILL and _out_of_memory_kills() > self._oom_kills:
-            return {"event": "out_of_memory", "reason": "killed for using too much memory"}
+            said = f"killed for using too much memory; {how_to_need_less(self._job.spec)}"
+            return {"event": "out_of_memory", "reason": said}
         if -code in CRASHES:
             how = f"crashed inside a library ({signal.Signals(-code).name}), and may do so again"
             return {"event": "died", "reason": f"the process {how}: {self.log} shows where"}
@@ -93,16 +79,6 @@ class WorkerProcess:
             "event": "died",
             "reason": f"the process {how}; run again to go on, details in {self.log}",
         }
-
-
-def fixed_threads(threads: int) -> dict[str, str]:
-    """Thread pools of the right size from the start, and one order of summation."""
-    return {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
 
 
 def _out_of_memory_kills() -> int:

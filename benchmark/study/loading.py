@@ -10,6 +10,7 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.data.config import UNSAID
 from benchmark.study.chosen import Chosen
 from benchmark.study.study import Study
+from benchmark.tasks import task_kind
 
 
 def embedded_studies() -> dict[str, Path]:
@@ -47,6 +48,8 @@ def load_study(file: Path) -> Study:
         study = study.model_copy(update={"tuned": file.parent / study.tuned})
     # Not defaults of the model: in records and indices, nothing said means what it always has.
     unsaid = {key: UNSAID[key] for key in UNSAID.keys() - study.data.model_fields_set}
+    if not task_kind(study.data).near_duplicates:
+        unsaid.pop("near_duplicates", None)
     data = study.data.model_copy(update=unsaid)
     return study.model_copy(update={"data": data})
 

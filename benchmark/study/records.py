@@ -48,7 +48,7 @@ class Cost(Frozen):
 
 
 class StageResult(Frozen):
-    """Losses at the step that a stage's rule chose, in nats a token, and the bill so far."""
+    """Losses at the step that a stage's rule chose, in nats a token (or image), and the bill."""
 
     stage: Stage
     """``trained``: after the method's training; ``fine_tuned``: after the fine-tuning."""
@@ -64,6 +64,8 @@ class StageResult(Frozen):
     """Loss on held-out generic rows, which measures forgetting."""
     cost: Cost
     """Bill of the run up to the end of the stage."""
+    scores: dict[str, float] = Field(default_factory=dict, exclude_if=lambda found: not found)
+    """Scores on the target's test rows beside the loss, by name; absent where the task has none."""
 
 
 class Environment(Frozen):
@@ -124,12 +126,20 @@ class RunRecord(Frozen):
     """Derivatives that this model gives by central differences, ``influence`` or
     ``hessian_product``; those not named, and all of a record that says nothing, are exact."""
 
+    memory_bytes: int | None = None
+    """Most that its process held in memory, of a resumed run the last one's; None: not measured."""
+    device_memory_bytes: int | None = None
+    """The same on its device; None: not measured, or the device is the CPU."""
+
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = dump(self)
-        if not self.central_differences:
-            content.pop("central_differences", None)
-        return content
+        unused = {
+            "central_differences": not self.central_differences,
+            "memory_bytes": self.memory_bytes is None,
+            "device_memory_bytes": self.device_memory_bytes is None,
+        }
+        return {name: value for name, value in content.items() if not unused.get(name)}
 
 
 class _Ignoring(BaseModel):
@@ -163,6 +173,8 @@ class RunSummary(_Ignoring):
     environment: _EnvironmentSummary
     started: str
     finished: str
+    memory_bytes: int | None = None
+    device_memory_bytes: int | None = None
 
 
 class StudyIndex(Frozen):

@@ -14,6 +14,7 @@ from pydantic import Field
 from benchmark.core.config_file import load_json
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
+from benchmark.models.protocol import PassConfig
 from benchmark.study.records import Environment
 from benchmark.study.study import RunSpec
 
@@ -85,6 +86,8 @@ class MethodTimes(Frozen):
     """Seconds a step by part, which add up to the median."""
     flops: float
     """FLOPs a step: the mean over the steps of a run, without what is done once."""
+    tokens: int | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Cells of the rows that the main model is trained on in a step; None: not noted."""
     once: dict[str, float]
     """Seconds of what is done once in a run: ``preparation``, and phases of a single step."""
     phases: dict[str, PhaseTimes]
@@ -136,6 +139,7 @@ def step_key(run: RunSpec) -> str:
         "model": run.model.model_dump(mode="json"),
         "method": run.method.model_dump(mode="json", exclude={"label"}),
         "training": [training.steps, training.batch, training.big_batch],
+        **training.model_dump(include=set(PassConfig.model_fields)),
         "rows": [data.tokenizer, data.width],
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

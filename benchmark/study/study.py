@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,13 +21,13 @@ from benchmark.core.frozen import Frozen
 from benchmark.data.config import DataConfig, TargetConfig
 from benchmark.data.planting import Planting, plant
 from benchmark.models.config import ModelConfig
+from benchmark.study.budget import FineTuningConfig, TrainingConfig
 from benchmark.study.chosen import Chosen
 from benchmark.study.method_files import label_of_file, names_file
 from benchmark.study.names import check_name
+from benchmark.tasks import task_kind
 
-Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9_+][A-Za-z0-9_.+]*$", max_length=60),
@@ -36,46 +35,8 @@ Name = Annotated[
 ]
 
 
-class TrainingConfig(Frozen):
-    """The budget and optimiser that every method shares.
-
-    AdamW (betas .9 and .98, eps 1e-9, no decay); the rate rises linearly from 0 over ``warmup``
-    steps and then falls with the inverse square root of the step (arXiv 2311.11973).
-    ``big_batch`` generic rows are offered at each step; ``batch`` of them are trained on.
-    """
-
-    steps: Count
-    """Updates of the main model."""
-    batch: Count = 32
-    big_batch: Count = 1024
-    rate: Rate = 2e-3
-    """Peak learning rate, reached after ``warmup`` steps."""
-    warmup: Count = 100
-    evaluate_every: Count = 100
-    """Steps between evaluations, which also save a checkpoint."""
-
-    def rows_scored(self, hyperparameters: Mapping[str, Any]) -> int:
-        """Generic rows that a step looks at: ``downsampling`` batches, or all that are offered."""
-        downsampling = hyperparameters.get("downsampling")
-        return self.big_batch if downsampling is None else int(downsampling) * self.batch
-
-
-class FineTuningConfig(Frozen):
-    """The stage that follows every method: target sample only, stopped early on valid.
-
-    A fresh AdamW with a linear warm-up to a constant rate; the best step on valid counts,
-    step 0 (no fine-tuning) included; ``patience`` evaluations without a better one end it.
-    """
-
-    steps: Count
-    """Updates at most, on batches of ``training.batch`` rows."""
-    rate: Rate = 1e-3
-    """Learning rate after the warm-up."""
-    warmup: Count = 10
-    """Steps in which the rate rises to ``rate``."""
-    evaluate_every: Count = 25
-    """Steps between evaluations on valid."""
-    patience: Count = 3
+PRETRAINING = "pretraining"
+"""Plain steps: the method of that name, and the phase of other methods' steps that are plain."""
 
 
 class MethodEntry(Frozen):
@@ -205,6 +166,13 @@ class Study(Frozen):
     """The stage after training, the same for all runs."""
     tuned: Path | Chosen | None = None
     """Chosen hyper-parameters that replace those of the methods: a file, or its content."""
+    downsampling: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, exclude_if=lambda value: value is None
+    )
+    """Generic rows that selection sees for each that it takes, whatever settings are chosen: the
+    ``downsampling`` of methods that have it, of those with a ``keep`` 1/``downsampling``; None: as
+    each method has it.
+    """
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -243,12 +211,23 @@ class Study(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _plantings_fit(self) -> Study:
-        for name in self.targets:
+    def _sources_are_of_the_task(self) -> Study:
+        for name, target in self.targets.items():
+            self.data.check_source(target.source, f"targets.{name}.source")
             try:
-                self.data_for(name)
+                data = self.data_for(name)
             except ValueError as error:
                 raise ValueError(f"targets.{name}.planted: {error}") from None
+            data.check_source(data.generic, f"targets.{name}.planted")
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_of_the_task(self) -> Study:
+        for name, model in self.models.items():
+            try:
+                task_kind(self.data).check_model(model)
+            except ValueError as error:
+                raise ValueError(f"models.{name}: {error}") from None
         return self
 
     def data_for(self, target: str) -> DataConfig:

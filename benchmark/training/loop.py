@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.api.cost import CostMeter
 from benchmark.api.kept import Kept
-from benchmark.api.parts import MAIN_UPDATE, timed
 from benchmark.api.state import restore, state_of
-from benchmark.api.task import Task, text_decoder
+from benchmark.core.parts import MAIN_UPDATE, timed
 from benchmark.core.randomness import derived_key
 from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import (
@@ -26,43 +23,31 @@ from benchmark.models.checkpoint import (
     save_checkpoint,
 )
 from benchmark.models.evaluation import mean_token_loss
-from benchmark.models.optimisation import build_optimizer, inverse_square_root, update, warmed_up
+from benchmark.models.optimisation import build_optimizer, update
 from benchmark.models.parallel import DriftGuard, any_process, is_first, wait_for_all
+from benchmark.models.protocol import warmed_up
+from benchmark.models.transfer import Later, read_all
 from benchmark.study.records import StageResult
 from benchmark.study.stages import Stage
 from benchmark.study.study import RunSpec
+from benchmark.tasks import task_kind
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.domain_counts import DomainCounter
+from benchmark.training.hooks import DivergedError, Hooks, InterruptedRunError
 from benchmark.training.progress import Progress, copied_weights
+from benchmark.training.start import task_of
 
 if TYPE_CHECKING:
     from benchmark.api.baseline import Baseline
     from benchmark.data import PreparedData
 
 
-class DivergedError(Exception):
-    """The loss stopped being finite; ``step`` counts within ``stage``."""
+class _Pending(NamedTuple):
+    """The loss of a step that the device may still be at."""
 
-    def __init__(self, stage: Stage, step: int, what: str) -> None:
-        super().__init__(f"{what} at step {step} of stage {stage!r}")
-        self.step = step
-
-
-class InterruptedRunError(Exception):
-    """The run was asked to stop; its checkpoint is saved."""
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """How the loop talks to whoever runs it.
-
-    ``on_step(stage, step, of, loss)`` after each step; ``on_metrics(lines)`` after each
-    evaluation; ``should_stop()`` asked before each step.
-    """
-
-    on_step: Callable[[Stage, int, int, float], None] = lambda *_: None
-    on_metrics: Callable[[list[dict[str, Any]]], None] = lambda _: None
-    should_stop: Callable[[], bool] = lambda: False
+    stage: Stage
+    step: int
+    loss: Later
 
 
 class Trainer:
@@ -86,26 +71,16 @@ class Trainer:
         self.checkpoint, self.stage = checkpoint, stage
         self.hooks = hooks if is_first() else Hooks(should_stop=hooks.should_stop)
         self.meter = CostMeter()
-        self.task = Task(
-            model=model,
-            generic=data.generic,
-            target=data.target_train.tokens(np.arange(len(data.target_train))),
-            vocabulary_size=data.vocabulary_size,
-            batch_size=spec.training.batch,
-            big_batch_size=spec.training.big_batch,
-            steps=spec.training.steps,
-            seed=spec.seed,
-            meter=self.meter,
-            learning_rate=self._learning_rate,
-            decode=text_decoder(spec.data.loaded_tokenizer),
-            kept=kept,
-        )
+        self.kind = task_kind(spec.data)
+        self.task = task_of(spec, data, model, self.meter, kept, self._stop_between_parts)
         hyperparameters = method.Hyperparameters.model_validate(spec.method.hyperparameters)
         self.method = method(self.task, hyperparameters)
-        self.optimizer = build_optimizer(list(model.parameters()))
+        self.optimizer = build_optimizer(model.parameters(), spec.training)
+        self._compiled = torch.compile(model) if spec.training.compile else None
         self.domains = DomainCounter(data.generic, data.report.domain_rows)
         self.drift_guard = DriftGuard()
         self.progress = Progress()
+        self._pending: _Pending | None = None
 
     def run(self) -> tuple[StageResult, ...]:
         """Train, fine-tune, score; the result of each stage.
@@ -134,15 +109,18 @@ class Trainer:
         if not self.progress.prepared:
             self.prepare()
             if self.method.keeps_best:
-                self.progress.keep_if_best(
-                    self.model, mean_token_loss(self.model, self.data.target_valid)
-                )
+                loss = mean_token_loss(self.model, self.data.target_valid)
+                self.progress.keep_if_best(self.model, loss)
             self.save()
         for step in range(self.progress.step, settings.steps):
             self._stop_if_asked()
             if self.stage is not None and 0 < step == self.stage.steps:
                 self.stage.publish(self._state())
-            figures = self.make_step(step, self._learning_rate(step))
+            try:
+                figures = self.make_step(step, settings.learning_rate(step))
+            except Exception:
+                self._settle()  # what a method makes of a loss that is not finite says less
+                raise
             if self._due(settings.evaluate_every, settings.steps):
                 loss = self._evaluate(figures)["valid_loss"]
                 if self.method.keeps_best:
@@ -155,7 +133,7 @@ class Trainer:
             self.method.prepare()
         self.progress.prepared = True
 
-    def make_step(self, step: int, rate: float) -> Mapping[str, float]:
+    def make_step(self, step: int, rate: float) -> Mapping[str, float | Tensor]:
         """One step of training at a learning ``rate``; the figures that the method observes."""
         method, steps = self.method, self.spec.training.steps
         phase = method.hyperparameters.phase(step, steps)
@@ -164,10 +142,6 @@ class Trainer:
         self._update(batch, rate, steps)
         with self.meter.charge("selection", f"observe {phase}"):
             return method.observe(step)
-
-    def _learning_rate(self, step: int) -> float:
-        settings = self.spec.training
-        return inverse_square_root(step, settings.rate, settings.warmup)
 
     def _fine_tune(self) -> None:
         settings, progress = self.spec.fine_tuning, self.progress
@@ -189,18 +163,37 @@ class Trainer:
         torch.manual_seed(derived_key(self.spec.seed, progress.stage, progress.step))
         known = batch.gradients is not None
         kind = f"{len(batch)} rows, {'known' if known else 'new'} gradients"
+        # Compiled passes are not seen by the meter: the first of a kind is made as it is.
+        forward = self._compiled if self.meter.knows("training", kind) else None
         with self.meter.charge("training", kind), timed(MAIN_UPDATE):
-            self.task.last_update = update(self.model, self.optimizer, batch, rate)
-        loss = self.task.last_update.loss
-        self._require_finite(loss, "training loss")
+            self.task.last_update = update(self.model, self.optimizer, batch, rate, forward)
+        # The loss of the step before, read after this one was asked for: the device never waits.
+        self._settle()
+        self._pending = _Pending(progress.stage, progress.step, Later(self.task.last_update.value))
         self.drift_guard.add(batch.positions, batch.weights)
         self.meter.count_examples(len(batch))
         self.domains.add(batch.positions)
-        progress.count_step(loss)
-        self.hooks.on_step(progress.stage, progress.step, steps, loss)
+        progress.step += 1
+        if math.isnan(progress.last_loss):
+            self._settle()
+        self.hooks.on_step(progress.stage, progress.step, steps, progress.last_loss)
 
-    def _evaluate(self, figures: Any) -> dict[str, Any]:
+    def _settle(self) -> None:
+        """Take in the loss of the last step.
+
+        Raises:
+            DivergedError: it is not finite.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            loss = pending.loss.read()
+            if not math.isfinite(loss):
+                raise DivergedError(pending.stage, pending.step, f"training loss is {loss}")
+            self.progress.count_loss(loss)
+
+    def _evaluate(self, figures: Mapping[str, float | Tensor]) -> dict[str, Any]:
         """Measure on valid and on held-out generic rows, and publish the measurements."""
+        self._settle()
         self.drift_guard.check(self.model.parameters())
         progress = self.progress
         bill = self.meter.bill()
@@ -214,7 +207,7 @@ class Trainer:
             "seconds": bill.seconds,
             "examples": bill.examples,
             **self.domains.figures(),
-            **figures,
+            **read_all(figures),
         }
         for name in ("valid_loss", "generic_loss"):
             self._require_finite(line[name], name.replace("_", " "))
@@ -229,26 +222,23 @@ class Trainer:
 
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""
-        losses = {
+        losses: dict[str, Any] = {
             "valid_loss": mean_token_loss(self.model, self.data.target_valid),
             "test_loss": mean_token_loss(self.model, self.data.target_test),
             "generic_loss": mean_token_loss(self.model, self.data.generic_valid),
         }
         for name, value in losses.items():
             self._require_finite(value, name.replace("_", " "))
-        result = StageResult(
-            stage=self.progress.stage,
-            step=step,
-            rule=rule,
-            cost=self.meter.bill(),
-            **losses,
-        )
+        scores = self.kind.scores(self.model, self.data.target_test, self.spec.data)
+        where: dict[str, Any] = {"stage": self.progress.stage, "step": step, "rule": rule}
+        result = StageResult(**where, cost=self.meter.bill(), scores=scores, **losses)
         self.progress.results.append(result.model_dump())
 
     def _open_fine_tuning(self) -> None:
         progress = self.progress
-        self.optimizer = build_optimizer(list(self.model.parameters()))
+        self.optimizer = build_optimizer(self.model.parameters(), self.spec.training)
         progress.stage, progress.step, progress.best_loss = "fine_tuned", 0, math.inf
+        progress.last_loss = math.nan
         progress.trained_weights = copied_weights(self.model)
         self.progress.keep_if_best(self.model, progress.results[0]["valid_loss"])
         self.save()
@@ -265,6 +255,11 @@ class Trainer:
             self.save()
             raise InterruptedRunError
 
+    def _stop_between_parts(self) -> None:
+        """Of what a method computes once; the last checkpoint stands."""
+        if any_process(self.hooks.should_stop()):
+            raise InterruptedRunError
+
     def save(self) -> None:
         """Write the checkpoint from which :meth:`run` goes on."""
         if is_first():
@@ -272,6 +267,7 @@ class Trainer:
         wait_for_all()
 
     def _state(self) -> dict[str, Any]:
+        self._settle()
         return {
             "key": self.spec.key,
             "progress": vars(self.progress),

@@ -21,6 +21,7 @@ class Progress:
     prepared: bool = False
     loss_sum: float = 0.0
     loss_count: int = 0
+    last_loss: float = math.nan
     best_step: int = 0
     best_loss: float = math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -28,9 +29,9 @@ class Progress:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
 
-    def count_step(self, loss: float) -> None:
-        """Count an update, which was made at this training loss."""
-        self.step += 1
+    def count_loss(self, loss: float) -> None:
+        """Count the training loss of an update."""
+        self.last_loss = loss
         self.loss_sum += loss
         self.loss_count += 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.core.errors import UserError, unknown
-from benchmark.data.config import AnySource, EmbeddedSource
+from benchmark.data.source import AnySource, EmbeddedSource
 from benchmark.diagnostic.cheap import CHEAP
 from benchmark.diagnostic.evidence.gains import CELL, gains
 from benchmark.diagnostic.records import DiagnosisRecord, read_diagnosis

@@ -65,7 +65,8 @@ def _seen(folder: Path, records: Sequence[DiagnosisRecord]) -> Seen:
         "steps": [run.spec.training.steps for run in runs],
         "sample": [record.sample for record in records],
     }
-    return Seen.model_validate({name: (min(all_), max(all_)) for name, all_ in found.items()})
+    ranges = {name: (min(all_), max(all_)) for name, all_ in found.items()}
+    return Seen.model_validate({**ranges, "task": runs[0].spec.data.task})
 
 
 def candidate_features(cells: pd.DataFrame) -> list[tuple[str, ...]]:

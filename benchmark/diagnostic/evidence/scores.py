@@ -87,7 +87,7 @@ def resampled_counts(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Ar
 def score(name: str, chance: Array, gain: Array, counts: Array) -> Score:
     """One of `SCORES` with the percentiles of its bootstrap; undefined resamples are left out."""
     measure, once = SCORES[name], np.ones((1, len(gain)))
-    return _with_bounds(measure(chance, gain, once), measure(chance, gain, counts))
+    return with_bounds(measure(chance, gain, once), measure(chance, gain, counts))
 
 
 def difference(name: str, chance: Array, other: Array, gain: Array, counts: Array) -> Score:
@@ -96,10 +96,11 @@ def difference(name: str, chance: Array, other: Array, gain: Array, counts: Arra
     value, draws = (
         measure(chance, gain, each) - measure(other, gain, each) for each in (once, counts)
     )
-    return _with_bounds(value, draws)
+    return with_bounds(value, draws)
 
 
-def _with_bounds(value: Array, draws: Array) -> Score:
+def with_bounds(value: Array, draws: Array) -> Score:
+    """The value ``[1]`` and percentiles of its draws ``[R]``, the undefined ones left out."""
     defined = draws[np.isfinite(draws)]
     if not np.isfinite(value[0]) or len(defined) == 0:
         return Score(float(value[0]), float("nan"), float("nan"))

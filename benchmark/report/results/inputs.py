@@ -13,6 +13,7 @@ from benchmark.study.frames import metrics_frame, study_frame
 from benchmark.study.records import RunRecord, load_records, read_index
 from benchmark.study.step_times import StudyTimes, read_times
 from benchmark.study.study import Study
+from benchmark.tasks import task_kind
 
 REFERENCE = "pretraining"
 _TEXT = ("model", "target", "method", "stage")
@@ -78,7 +79,9 @@ class StudyResults:
     @property
     def loss_unit(self) -> str:
         """What losses are measured in."""
-        return "nats/byte" if self.study.data.tokenizer == "bytes" else "nats/token"
+        per = task_kind(self.study.data).per
+        of_bytes = per == "token" and self.study.data.tokenizer == "bytes"
+        return "nats/byte" if of_bytes else f"nats/{per}"
 
 
 def load_results(results: Path) -> StudyResults:

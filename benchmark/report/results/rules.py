@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.models.protocol import OptimiserConfig
 from benchmark.report.results.inputs import StudyResults
 from benchmark.report.statistics.intervals import FEWEST
+from benchmark.study.budget import TrainingConfig
 from benchmark.study.chosen import Chosen
 from benchmark.study.records import RunRecord
 from benchmark.study.stages import STAGES
@@ -159,8 +161,14 @@ def _training(results: StudyResults) -> str:
     return (
         f"training: {training.steps:,} steps of {training.batch:,} rows, {training.big_batch:,} "
         f"generic rows offered at each; rate {training.rate:g} after {training.warmup:,} steps of "
-        f"warm-up; evaluated every {training.evaluate_every:,} steps"
+        f"warm-up{_optimiser(training)}; evaluated every {training.evaluate_every:,} steps"
     )
+
+
+def _optimiser(training: TrainingConfig) -> str:
+    """What differs from the paper's optimiser."""
+    kept = training.model_dump(mode="json", include=set(OptimiserConfig.model_fields))
+    return "".join(f", {name} {value}" for name, value in kept.items())
 
 
 def _fine_tuning(results: StudyResults) -> str:

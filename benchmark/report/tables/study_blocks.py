@@ -12,6 +12,7 @@ from benchmark.report.tables.loss_blocks import costs, equal_cost, equal_steps, 
 from benchmark.report.tables.multiplier_blocks import multipliers, multipliers_over_pairs
 from benchmark.report.tables.pairwise_blocks import matrices, significance
 from benchmark.report.tables.pooled_blocks import mean_ranks, pooled_changes
+from benchmark.report.tables.score_blocks import scores
 
 Item = TypeVar("Item")
 
@@ -27,6 +28,7 @@ def build_blocks(numbers: Numbers, abreast: int, brief: bool = False) -> list[Bl
     blocks = []
     for model in numbers.results.study.models:
         blocks += [equal_steps(numbers, model, group) for group in targets]
+        blocks += [block for group in targets for block in scores(numbers, model, group)]
         if 1 < seeds < FEWEST and not brief:
             narrow = _groups_of(list(numbers.results.study.targets), max(1, abreast // seeds))
             blocks += [every_seed(numbers, model, group) for group in narrow]
@@ -44,6 +46,7 @@ def headline_blocks(numbers: Numbers, abreast: int) -> list[Block]:
     blocks = []
     for model in numbers.results.study.models:
         blocks += [equal_steps(numbers, model, group) for group in targets]
+        blocks += [block for group in targets for block in scores(numbers, model, group)]
         blocks.append(costs(numbers, model))
     return blocks
 

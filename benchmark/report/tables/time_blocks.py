@@ -34,6 +34,7 @@ def _steps(times: StudyTimes, model: str, suffix: str) -> Block:
         Column("ms a step", "quartiles"),
         Column("ratio", "median"),
         Column("ratio", "quartiles"),
+        Column("tokens/s", "trained on"),
         Column("GFLOP/s", "reached"),
         Column("GFLOP/s", "share"),
     )
@@ -49,6 +50,7 @@ def _cells(times: StudyTimes, method: MethodTimes) -> tuple[Cell, ...]:
         f"{_milliseconds(seconds.low)}-{_milliseconds(seconds.high)}",
         number(ratio.median, ".2f"),
         f"{ratio.low:.2f}-{ratio.high:.2f}",
+        NOTHING if method.tokens is None else number(method.tokens / seconds.median, ",.0f"),
         number(speed / 1e9, ".1f"),
         f"{speed / product:.0%}",
     )
@@ -90,6 +92,7 @@ def _rules(times: StudyTimes) -> tuple[str, ...]:
         f"{times.steps_a_turn} steps of each phase after one that does not count; phases by their "
         "share of the run's steps",
         f"Ratio: to a step of {times.reference} in the same round",
+        "Tokens: cells of the rows that the main model is trained on",
         "GFLOP/s: FLOPs of a step by the meter over its seconds; share: of the "
         f"{times.product_flops.median / 1e9:.0f} GFLOP/s that products of {times.product_size} x "
         f"{times.product_size} float32 matrices reached in the same rounds",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from benchmark.api import PRETRAINING
-from benchmark.data import PreparedData, prepare
+from benchmark.data import Progress, prepare
 from benchmark.methods.registry import resolve
-from benchmark.running.times.process import NotTimedError, StepperProcess, steppers
+from benchmark.running.times.process import StepperProcess, steppers
 from benchmark.running.times.rounds import Timed, interleave, spread
 from benchmark.running.times.summary import method_times, phases_of
 from benchmark.running.worker import Job
 from benchmark.study.environment import describe
 from benchmark.study.step_times import Overheads, StudyTimes, step_key
-from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.study.study import PRETRAINING, MethodEntry, RunSpec, Study
 
 PRODUCT_ROWS = {"cpu": 1024, "cuda": 8192}
 PRODUCTS = 3
@@ -29,11 +27,9 @@ Heard = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """How to time: where, how often, and how long a method may take to begin.
+    """Where to time, and how often.
 
-    In each of the ``rounds``, a method makes ``steps`` steps of each phase that count. Methods
-    that fail, or that take more than ``patience`` seconds to prepare and warm up, are left out,
-    and rounds end after ``limit`` seconds; with None, they may take any time, and none may fail.
+    In each of the ``rounds``, a method makes ``steps`` steps of each phase that count.
     """
 
     cache: Path
@@ -41,8 +37,6 @@ class Bench:
     threads: int = 1
     rounds: int = 9
     steps: int = 3
-    patience: float | None = None
-    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,28 +57,46 @@ def runs_to_time(runs: Sequence[RunSpec]) -> list[RunSpec]:
 
 
 def measure(
-    study: Study,
-    runs: Sequence[RunSpec],
-    bench: Bench,
-    building: Callable[[str, int], None],
-    hear: Heard,
-) -> tuple[StudyTimes, list[str]]:
-    """Time the steps of ``runs``, and of plain pretraining, in turn; why any is left out.
+    study: Study, runs: Sequence[RunSpec], bench: Bench, building: Progress, hear: Heard
+) -> StudyTimes:
+    """Time the steps of ``runs``, and of plain pretraining, in turn.
 
     ``building(what, rows)`` hears of token rows.
 
     Raises:
         UserError: the data cannot be prepared; a model cannot be built; a method fails.
     """
-    wanted = _with_plain(study, runs)
-    data = {run.target_name: run for run in wanted}
+    jobs = jobs_of(_with_plain(study, runs), bench, building)
+    with steppers(jobs, bench.cache / "logs", partial(hear, "loading")) as (processes, start):
+        places = []
+        for number, (job, process) in enumerate(zip(jobs, processes, strict=True)):
+            hear("preparing", number, len(jobs))
+            places.append(_Place(job.spec, process, process.call("begin")))
+        return _timed(study, places, start, bench, hear)
+
+
+def jobs_of(runs: Sequence[RunSpec], bench: Bench, building: Progress) -> list[Job]:
+    """What a process is given to time each run, its token rows built.
+
+    Raises:
+        UserError: they cannot be.
+    """
+    data = {run.target_name: run for run in runs}
     folders = {
-        name: prepare(run.data, run.target, bench.cache, building) for name, run in data.items()
+        name: prepare(run.data, run.target, bench.cache, building).folder
+        for name, run in data.items()
     }
-    jobs = [_job(run, folders[run.target_name], bench) for run in wanted]
-    with steppers(jobs, bench.cache / "logs", partial(hear, "loading")) as processes:
-        places, left_out = _begun(jobs, processes, bench, hear)
-        return _timed(study, places, bench, hear), left_out
+    return [
+        Job(
+            spec=run,
+            prepared=folders[run.target_name],
+            results=bench.cache,
+            cache=bench.cache,
+            device=bench.device,
+            threads=bench.threads,
+        )
+        for run in runs
+    ]
 
 
 def _with_plain(study: Study, runs: Sequence[RunSpec]) -> list[RunSpec]:
@@ -98,41 +110,9 @@ def _with_plain(study: Study, runs: Sequence[RunSpec]) -> list[RunSpec]:
     return [*plain, *(run for run in runs_to_time(runs) if step_key(run) not in known)]
 
 
-def _job(run: RunSpec, data: PreparedData, bench: Bench) -> Job:
-    return Job(
-        spec=run,
-        prepared=data.folder,
-        results=bench.cache,
-        cache=bench.cache,
-        device=bench.device,
-        threads=bench.threads,
-    )
-
-
-def _begun(
-    jobs: list[Job], processes: list[StepperProcess], bench: Bench, hear: Heard
-) -> tuple[list[_Place], list[str]]:
-    """The methods that are ready for rounds, and why others are not."""
-    places, left_out = [], []
-    for number, (job, process) in enumerate(zip(jobs, processes, strict=True)):
-        hear("preparing", number, len(jobs))
-        try:
-            places.append(_Place(job.spec, process, process.call("begin", bench.patience)))
-        except NotTimedError as error:
-            if bench.patience is None or job.spec.method.method == PRETRAINING:
-                raise
-            left_out.append(str(error))
-            process.end()
-    return places, left_out
-
-
-def _timer(limit: float | None) -> Callable[[], bool]:
-    """Says whether so many seconds have passed since now."""
-    begin = time.monotonic()
-    return lambda: limit is not None and time.monotonic() - begin > limit
-
-
-def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> StudyTimes:
+def _timed(
+    study: Study, places: list[_Place], start: float, bench: Bench, hear: Heard
+) -> StudyTimes:
     """The rounds, and what they say."""
     size, first = PRODUCT_ROWS[bench.device], places[0].process
 
@@ -141,14 +121,12 @@ def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> Stu
         return float(2 * size**3 / seconds[PRODUCTS // 2])
 
     turns, products = interleave(
-        [partial(place.process.call, "turn", within=None, steps=bench.steps) for place in places],
+        [partial(place.process.call, "turn", steps=bench.steps) for place in places],
         product,
         bench.rounds,
         partial(hear, "timing"),
-        _timer(bench.limit),
     )
     timed = [Timed(phases_of(p.run), own) for p, own in zip(places, turns, strict=True)]
-    start = first.start_seconds
     plain = {
         place.run.model_name: own.steps
         for place, own in zip(places, timed, strict=True)
@@ -169,9 +147,13 @@ def _timed(study: Study, places: list[_Place], bench: Bench, hear: Heard) -> Stu
                 own,
                 place.once,
                 plain[place.run.model_name],
-                Overheads(start_seconds=start, **place.process.call("overheads")),
+                _overheads(place.process, start),
                 place.process.call("memory"),
             )
             for place, own in zip(places, timed, strict=True)
         ),
     )
+
+
+def _overheads(process: StepperProcess, start: float) -> Overheads:
+    return Overheads(start_seconds=start, **process.call("evaluations"), **process.call("saving"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.api.parts import PARTS
+from benchmark.core.parts import PARTS
 from benchmark.running.times.phases import StepsByPhase, mean_step, recurring
 from benchmark.study.step_times import OTHER, PhaseTimes, Spread
 
@@ -63,13 +63,11 @@ def interleave(
     product: Callable[[], float],
     rounds: int,
     hear: Callable[[int, int], None],
-    enough: Callable[[], bool] = lambda: False,
 ) -> tuple[list[list[Turn]], list[float]]:
     """Turns of each method, and the product's figures, one of each a round.
 
     A method is called with the ``number`` of the round. What else the machine does falls on all
-    of them; each round begins with another one. ``hear(done, of)`` hears of turns; the rounds end
-    early if ``enough()`` says so after one.
+    of them; each round begins with another one. ``hear(done, of)`` hears of turns.
     """
     turns: list[list[Turn]] = [[] for _ in methods]
     products = []
@@ -79,8 +77,6 @@ def interleave(
             place = (number + turn) % len(methods)
             turns[place].append(methods[place](number=number))
         products.append(product())
-        if enough():
-            break
     return turns, products
 
 

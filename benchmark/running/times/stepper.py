@@ -1,12 +1,14 @@
 """One run, a few steps at a time: ``python -m benchmark.running.times.stepper``.
 
-The first line on standard input is the job, each further one a call of a `Stepper` as JSON:
-``{"call": "turn", "number": 0, "steps": 3}``. Each is answered by a line: ``{"value": ...}``, or
-``{"error": ...}``, the reason in one line.
+A line on standard input is a job, answered by the number of a process that is forked for it. Each
+further one is a call of a `Stepper`, ``load`` first: ``{"call": "turn", "number": 0, "steps": 3}``.
+It is answered by a line: ``{"value": ...}``, or ``{"error": ...}``, the reason in one line. When
+the process of the job has been killed, a line says so, and another job may come.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -15,21 +17,25 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
-from benchmark.api.parts import PartTimes
 from benchmark.core.errors import UserError
-from benchmark.data import open_prepared
-from benchmark.methods.registry import planned_method
+from benchmark.core.parts import PartTimes
+from benchmark.data import RowView, open_prepared
+from benchmark.methods.registry import methods, planned_method
 from benchmark.models.checkpoint import model_state
 from benchmark.models.evaluation import mean_token_loss
+from benchmark.running.memory import peak_device_memory, peak_memory
 from benchmark.running.times.phases import recurring, single, steps_by_phase
 from benchmark.running.worker import Job
 from benchmark.study.step_times import PREPARATION
-from benchmark.training.loop import DivergedError, Hooks, Trainer
+from benchmark.training.hooks import DivergedError, Hooks
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model, set_up_torch
 
 WARM_UP = 2
@@ -80,36 +86,45 @@ class Stepper:
                 torch.mm(a, a)
         return seconds[1:]
 
-    def overheads(self) -> dict[str, float]:
-        """What evaluation and a checkpoint late in the run take, and their sizes."""
-        trainer, data, seconds = self.trainer, self.trainer.data, list[float]()
+    def evaluations(self, most: int | None = None) -> dict[str, float]:
+        """What measurements take; of more than ``most`` rows, so many are measured for all."""
+        data = self.trainer.data
+        valid = self._evaluation(data.target_valid, most)
+        return {
+            "evaluation_seconds": valid + self._evaluation(data.generic_valid, most),
+            "test_seconds": self._evaluation(data.target_test, most),
+        }
+
+    def _evaluation(self, rows: RowView, most: int | None) -> float:
+        seconds: list[float] = []
+        part = replace(rows, index=rows.index[:most])
         with self._timing(seconds):
-            mean_token_loss(trainer.model, data.target_valid)
-            mean_token_loss(trainer.model, data.generic_valid)
-        with self._timing(seconds):
-            mean_token_loss(trainer.model, data.target_test)
+            mean_token_loss(self.trainer.model, part)
+        return seconds[0] * len(rows) / len(part)
+
+    def saving(self) -> dict[str, float]:
+        """What a checkpoint late in the run takes, and its size."""
+        trainer, seconds = self.trainer, list[float]()
         weights = model_state(trainer.model)
         # In fine-tuning, a run also holds the weights as trained and the best so far.
         progress = trainer.progress
         progress.trained_weights, progress.best_weights = _copies(weights), _copies(weights)
-        with self._timing(seconds):
-            trainer.save()
-        size = trainer.checkpoint.stat().st_size
-        trainer.checkpoint.unlink()
+        with tempfile.TemporaryDirectory() as folder:
+            trainer.checkpoint = Path(folder) / "checkpoint.safetensors"
+            with self._timing(seconds):
+                trainer.save()
+            size = trainer.checkpoint.stat().st_size
         return {
-            "evaluation_seconds": seconds[0],
-            "test_seconds": seconds[1],
-            "checkpoint_seconds": seconds[2],
+            "checkpoint_seconds": seconds[0],
             "checkpoint_bytes": size,
             "weights_bytes": sum(value.nbytes for value in weights.values()),
         }
 
     def memory(self) -> dict[str, int | None]:
         """Most bytes that this process has held, in memory and on the device."""
-        on_device = self.trainer.task.device.type == "cuda"
         return {
-            "memory_bytes": _peak_memory(),
-            "device_memory_bytes": torch.cuda.max_memory_allocated() if on_device else None,
+            "memory_bytes": peak_memory(),
+            "device_memory_bytes": peak_device_memory(self.trainer.task.device.type),
         }
 
     def _step(self, step: int) -> dict[str, Any]:
@@ -130,19 +145,39 @@ class Stepper:
 
 
 def main() -> None:
-    """Answer calls until standard input ends."""
+    """Take jobs until standard input ends."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    job = Job.from_json(sys.stdin.readline())
-    with tempfile.TemporaryDirectory() as folder:
-        built: list[Stepper] = []
-        answer = _answer(lambda: built.append(_stepper(job, Path(folder))))
-        while True:
-            print(json.dumps(answer), file=stream, flush=True)
-            call = json.loads(sys.stdin.readline() or "{}")
-            if not call:
-                return
-            answer = _answer(lambda: getattr(built[0], call.pop("call"))(**call))  # noqa: B023
+    # Imported here, once for all jobs; the first optimiser of a process imports the second.
+    methods()
+    importlib.import_module("torch._dynamo")
+    while line := sys.stdin.readline():
+        if "call" in json.loads(line):
+            continue  # its process was killed before it read that
+        process = os.fork()
+        if process == 0:
+            _serve(Job.from_json(line), stream)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        print(json.dumps({"ended": code}), file=stream, flush=True)
+
+
+def _serve(job: Job, stream: TextIO) -> None:
+    """Answer calls until standard input ends."""
+    built: list[Stepper] = []
+
+    def asked(call: str, **arguments: Any) -> Any:
+        return (
+            built.append(_stepper(job)) if call == "load" else getattr(built[0], call)(**arguments)
+        )
+
+    answer: dict[str, Any] = {"value": os.getpid()}
+    while True:
+        print(json.dumps(answer), file=stream, flush=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        answer = _answer(partial(asked, **json.loads(line)))
 
 
 def _answer(work: Callable[[], Any]) -> dict[str, Any]:
@@ -155,13 +190,15 @@ def _answer(work: Callable[[], Any]) -> dict[str, Any]:
         return {"error": " ".join(f"{type(error).__name__}: {error}".split())}
 
 
-def _stepper(job: Job, folder: Path) -> Stepper:
+def _stepper(job: Job) -> Stepper:
     set_up_torch(job.device, job.threads)
     data = open_prepared(job.prepared)
-    model = initial_model(job.spec, data).to(job.device)
-    checkpoint = folder / "checkpoint.safetensors"
-    trainer = Trainer(job.spec, data, model, planned_method(job.spec.method), checkpoint, Hooks())
-    return Stepper(trainer, _clock(job.device))
+    model = initial_model(job.spec, data, job.device).to(job.device)
+    method = planned_method(job.spec.method)
+    return Stepper(
+        Trainer(job.spec, data, model, method, Path(), Hooks()),
+        _clock(job.device),
+    )
 
 
 def _clock(device: str) -> Callable[[], float]:
@@ -174,14 +211,6 @@ def _clock(device: str) -> Callable[[], float]:
 
 def _copies(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in weights.items()}
-
-
-def _peak_memory() -> int:
-    """Not of getrusage, which counts what the process that started this one held."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 if __name__ == "__main__":

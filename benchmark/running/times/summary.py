@@ -43,6 +43,7 @@ def method_times(
         ratio=spread([own / other for own, other in zip(steps, plain, strict=True)]),
         parts=_parts(timed.phases, phases, spread(steps).median),
         flops=mean_step(timed.phases, {name: phase.flops for name, phase in phases.items()}),
+        tokens=run.training.batch * run.data.width,
         once=dict(once),
         phases=phases,
         course=_course(run, timed.phases, phases, once),

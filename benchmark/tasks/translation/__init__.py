@@ -1,0 +1,5 @@
+"""Translation: the tokens of a sentence are predicted from its source and those before them."""
+
+from benchmark.tasks.translation.task import Translation
+
+TASK = Translation()
