@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +14,9 @@ import torch
 import yaml
 from hypothesis import settings
 
+from benchmark.study.loading import embedded_studies
+from tests.command_line import CommandLine
+
 pytest_plugins = ["tests.runs", "tests.baselines.fixtures"]
 
 # Run in the background of a script, pytest ignores INT, and so would the commands that it starts.
@@ -24,6 +24,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
 settings.register_profile("deterministic", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("deterministic")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device", default="cpu", help="Where tests/golden and tests/device compute: cpu or cuda."
+    )
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """Where the models of a test are."""
+    return str(request.config.getoption("--device"))
+
 
 SUBJECTS = {
     "garden": "rose tulip spade soil water seed bloom prune hedge lawn bulb compost",
@@ -54,6 +67,15 @@ def write_corpus(folder: Path, target_rows: int = 400) -> tuple[Path, Path]:
 def corpus(tmp_path: Path) -> tuple[Path, Path]:
     """Paths of a generic folder and of a target file."""
     return write_corpus(tmp_path / "text")
+
+
+def embedded_content(name: str) -> dict[str, Any]:
+    """What an embedded study's file says, as one that lies elsewhere has to say it."""
+    file = embedded_studies()[name]
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if "tuned" in content:
+        content["tuned"] = str(file.parent / content["tuned"])
+    return content
 
 
 def study_content(generic: Path, target: Path) -> dict[str, Any]:
@@ -101,32 +123,6 @@ def write_study(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return file
 
     return write
-
-
-class CommandLine:
-    """The real command in a process of its own, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cache = folder / "cache"
-        self.environment = {**os.environ, "ADAPTBENCH_CACHE": str(self.cache), "COLUMNS": "200"}
-        self.command = [str(Path(sys.executable).with_name("adaptbench"))]
-
-    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.command, *map(str, arguments)],
-            cwd=self.folder,
-            env=self.environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **options,
-        )
-
-    def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=200)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:

@@ -11,7 +11,8 @@ import pytest
 from benchmark.data import PreparedData, prepare
 from benchmark.methods.registry import find_method, resolve
 from benchmark.study.study import RunSpec, Study
-from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.hooks import Hooks
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model
 from tests.conftest import study_content, write_corpus
 
@@ -53,9 +54,12 @@ def spec(base_content: dict[str, Any]) -> Callable[..., RunSpec]:
 def trainer(data: PreparedData, tmp_path: Path) -> Callable[..., Trainer]:
     """A fresh trainer on the shared data; same checkpoint file within a test."""
 
-    def make(run: RunSpec, hooks: Hooks | None = None, name: str = "run") -> Trainer:
+    def make(
+        run: RunSpec, hooks: Hooks | None = None, name: str = "run", device: str = "cpu"
+    ) -> Trainer:
         file = tmp_path / f"{name}.safetensors"
         method = find_method(run.method.method)
-        return Trainer(run, data, initial_model(run, data), method, file, hooks or Hooks())
+        model = initial_model(run, data, device).to(device)
+        return Trainer(run, data, model, method, file, hooks or Hooks())
 
     return make

@@ -11,7 +11,8 @@ from benchmark.api.task import Task
 from benchmark.core.errors import UserError
 from benchmark.models.checkpoint import weights_hash
 from benchmark.models.config import TransformerConfig
-from benchmark.models.optimisation import build_optimizer, inverse_square_root
+from benchmark.models.optimisation import build_optimizer
+from benchmark.models.protocol import inverse_square_root
 from tests.baselines.tasks import MakeTask
 
 
@@ -27,9 +28,10 @@ def test_the_default_rate_is_the_main_models_peak(corpora_tasks: MakeTask) -> No
     assert not torch.equal(default, other)
 
 
-def test_the_rate_rises_over_a_tenth_of_the_steps() -> None:
+def test_the_rate_rises_over_a_tenth_of_the_steps(corpora_tasks: MakeTask) -> None:
+    task = corpora_tasks()
     for step in range(30):
-        assert rate_at(step, 25, 0.01) == inverse_square_root(step, 0.01, 3)
+        assert rate_at(task, step, 25, 0.01) == inverse_square_root(step, 0.01, 3)
 
 
 def test_dropout_is_a_function_of_seed_purpose_and_step(corpora_tasks: MakeTask) -> None:

@@ -9,7 +9,8 @@ from torch import nn
 from benchmark.api.auxiliary import fix_dropout, resized
 from benchmark.api.task import Task
 from benchmark.models.batch import Batch
-from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.models.protocol import inverse_square_root
 
 
 def by_hand(

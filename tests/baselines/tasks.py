@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from benchmark.api.baseline import Baseline
 from benchmark.api.cost import CostMeter
-from benchmark.api.task import Task, text_decoder
+from benchmark.api.task import Task
 from benchmark.data import PreparedData, prepare
 from benchmark.data.tokenizers import BYTES, ByteTokenizer
 from benchmark.models.config import TransformerConfig
-from benchmark.models.optimisation import inverse_square_root
+from benchmark.models.protocol import inverse_square_root
 from benchmark.models.transformer import Transformer
 from benchmark.study.study import Study
+from benchmark.tasks.language_modelling.task import TextDecoder
 from tests.conftest import study_content, write_corpus
 
 MakeTask = Callable[..., Task]
@@ -75,7 +76,7 @@ def make_task(generic: Any, target: np.ndarray, **changes: Any) -> Task:
         **changes,
     }
     if settings["vocabulary_size"] == ByteTokenizer.vocabulary_size:
-        settings.setdefault("decode", text_decoder(BYTES))
+        settings.setdefault("decode", TextDecoder(BYTES))
     return Task(
         model=tiny_model(settings["vocabulary_size"], target.shape[1]),
         generic=generic,

@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 STUDY = Path(__file__).with_name("study.yaml")
 MADE_FROM = ("published/mini", "published/planted", "diagnosis")
-MOMENTARY = {"seconds", "commit", "dirty", "started", "finished"}
+MOMENTARY = {"seconds", "commit", "dirty", "started", "finished", "memory_bytes"}
 BEFORE = {"whitespace": "collapse", "near_duplicates": "keep"}
 """What there was before there was a choice."""
 

@@ -11,8 +11,8 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import check_methods
-from benchmark.study.loading import load_study
-from tests.conftest import CommandLine
+from benchmark.study.loading import embedded_studies, load_study
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -166,9 +166,8 @@ def refused(adaptbench: CommandLine, *arguments: str | Path) -> str:
 
 
 def test_missing_study(adaptbench: CommandLine) -> None:
-    assert "nowhere.yaml: no such study file; embedded: development, diagnosis, mini" in refused(
-        adaptbench, "run", "nowhere.yaml"
-    )
+    said = refused(adaptbench, "run", "nowhere.yaml")
+    assert f"nowhere.yaml: no such study file; embedded: {', '.join(embedded_studies())}" in said
     assert "unknown study 'mimi' (did you mean 'mini'?)" in refused(adaptbench, "run", "mimi")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from benchmark import __version__
 from benchmark.cli.app import COMMANDS, app, load_command
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 LINES = {path: line for commands in COMMANDS.values() for path, line in commands.items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmark.cli.encoding import substitute_unknown_signs
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -31,7 +31,7 @@ def test_a_sign_has_a_substitute(text: str, printed: bytes) -> None:
     assert text.encode("ascii", "adaptbench.substitute") == printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_runs_in_a_terminal_that_knows_ascii_only(
     adaptbench: CommandLine,
     content: dict[str, Any],

@@ -11,7 +11,7 @@ import pytest
 from benchmark.cli.messages import fail, show
 from benchmark.core.spelling import visible
 from benchmark.report.tables.templates import fill
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.report.conftest import make_study
 
 STEERING = "\x1b[31mred\x07 \u202eturned\nline \x9b2"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -14,7 +14,7 @@ def test_it_prints_and_writes_the_published_comparison(adaptbench: CommandLine) 
     study = ROOT / "results" / "published" / "mini"
     result = adaptbench("paper", "--reference", REFERENCE, "--with", study, "--rule", "last")
     assert result.returncode == 0, result.stderr
-    for words in ("0.505", "0.8186", "rule last: the last logged step", "Study mini", "600 steps"):
+    for words in ("0.505", "0.8186", "rule last: the last logged step", "Study mini", "200 steps"):
         assert words in result.stdout
     folder = adaptbench.folder / "results" / "paper"
     for name in ("paper.md", "paper.tex", "as_trained.csv", "figures/trade-off.pdf"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "mini"
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CommandLine, wait_for
+from tests.command_line import CommandLine
+from tests.conftest import wait_for
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -46,6 +47,7 @@ def long_study(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"training": training, "methods": ["pretraining"]}
 
 
+@pytest.mark.long
 def test_run_part_then_all_then_find_done_then_add(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
@@ -93,6 +95,7 @@ def test_run_part_then_all_then_find_done_then_add(
     assert all(now[run_id] == record for run_id, record in made.items())
 
 
+@pytest.mark.long
 def test_jobs_and_order_change_no_bit(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
@@ -104,12 +107,17 @@ def test_jobs_and_order_change_no_bit(
     assert losses(adaptbench.folder) == together
 
 
+@pytest.mark.long
 def test_interrupted_then_killed_it_goes_on_to_the_same_bits(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
     file = write_study(long_study(content))
     folder = adaptbench.folder
-    for sent, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+    for sent, code in (
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 130),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ):
         found = checkpoints(adaptbench.cache)
         process = adaptbench.start("run", file, "--no-report", start_new_session=True)
         wait_for(lambda found=found: checkpoints(adaptbench.cache) not in ({}, found))
@@ -130,6 +138,7 @@ def test_interrupted_then_killed_it_goes_on_to_the_same_bits(
     assert losses(folder) == pieces
 
 
+@pytest.mark.long
 def test_killed_worker_is_reported_and_goes_on(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
@@ -149,6 +158,7 @@ def test_killed_worker_is_reported_and_goes_on(
     assert len(records(adaptbench.folder)) == 1
 
 
+@pytest.mark.long
 def test_divergence_fails_the_run_and_the_study_goes_on(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
@@ -171,6 +181,7 @@ def test_divergence_fails_the_run_and_the_study_goes_on(
     assert next(iter(made.values()))["reason"] in again.stderr
 
 
+@pytest.mark.long
 def test_changed_data_and_damaged_records_are_not_mixed_in(
     adaptbench: CommandLine,
     content: dict[str, Any],
@@ -194,6 +205,7 @@ def test_changed_data_and_damaged_records_are_not_mixed_in(
     assert "record.json: not a valid record" in damaged.stderr
 
 
+@pytest.mark.long
 def test_full_disk_loses_nothing(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

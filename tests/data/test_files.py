@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark.core.errors import UserError
-from benchmark.data.config import parse_source
 from benchmark.data.lines import LONGEST_PARAGRAPH_BYTES
+from benchmark.data.source import parse_source
 from benchmark.data.sources import read_source, source_fingerprint
 from benchmark.data.text import Document
 from tests.data.conftest import WriteJsonl
@@ -170,9 +170,9 @@ def _bad_file(kind: str, folder: Path) -> Path:
         ("list.jsonl", "line 1: expected one JSON object a line"),
         ("field.jsonl", "line 1: text_field: no field 'text'; valid here: body, id"),
         ("type.jsonl", "line 1: text_field: field 'text' holds 5"),
-        ("cut.jsonl.gz", "cannot be read"),
+        ("cut.jsonl.gz", "the file is cut short: fetch it again"),
         ("not.jsonl.gz", "cannot be read"),
-        ("bad.parquet", "not a readable Parquet file"),
+        ("bad.parquet", "the file is cut short: fetch it again"),
         ("bad.arrow", "not a readable Arrow file"),
         ("kind.docx", "valid endings: .txt, .jsonl"),
     ],

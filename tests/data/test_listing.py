@@ -141,7 +141,7 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path, cache: Path) -> None:
     assert store.meta.domain_names == (r"caf\xe9",)
     assert len(source_fingerprint(parse_source(folder), cache)) == 64
     one = next(folder.iterdir())
-    one.write_text("{")
+    one.write_text("{]\n")
     with pytest.raises(UserError, match=r"caf\\xe9\.jsonl: line 1: not valid JSON"):
         texts(folder, cache)
 

@@ -14,10 +14,12 @@ from benchmark.core.errors import UserError
 from benchmark.data import DataConfig, PreparedData, RowView, TargetConfig, prepare
 from benchmark.data.near import GRAM, HASHES, THRESHOLD, signatures
 from benchmark.data.show import EXAMPLE_CHARACTERS, describe_data, near_lines
+from benchmark.data.task_rows import rows_of
 from tests.data.conftest import WriteJsonl, sentences
 
 SIZES = {"train": 40, "valid": 10, "test": 20}
 DATA = {"width": 96, "min_tokens": 4, "generic_valid": 20}
+SHOWN = rows_of("language_modelling").shown(DataConfig())
 
 
 def made(
@@ -127,7 +129,8 @@ def test_a_copy_shifted_against_the_rows_is_found_by_its_document(
     kinds = {(found.split, found.kind) for found in report.examples}
     assert ("generic", "document") in kinds
     # Of a document its first row is shown, beside that of the held-out one.
-    assert next(line for line in near_lines(prepared) if "document" in line).count("a head") == 1
+    lines = near_lines(prepared, SHOWN)
+    assert next(line for line in lines if "document" in line).count("a head") == 1
     assert sum(report.removed["generic"].values()) > 30
 
 
@@ -202,7 +205,7 @@ def test_near_duplicates_are_shown_shortened(cache: Path, write_jsonl: WriteJson
     target = write_jsonl("target.jsonl", [*own, *map(edited, own)])
     prepared = made(write_jsonl("generic.jsonl", sentences(300, words=14)), target, cache)
     console = Console(width=400, record=True, file=StringIO())
-    console.print(describe_data("own", prepared, 1))
+    console.print(describe_data("own", prepared, 1, SHOWN))
     shown = console.export_text()
     assert "near-duplicates removed" in shown
     lines = [line for line in shown.splitlines() if line.startswith("removed from")]

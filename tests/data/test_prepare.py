@@ -28,7 +28,7 @@ from benchmark.data import (
 )
 from benchmark.data.dedup import RowSet, row_hashes
 from benchmark.data.prepare import SPLITS
-from benchmark.data.rows import ROWS_A_SECTION
+from benchmark.data.writing import ROWS_A_SECTION
 from tests.data.conftest import WriteJsonl, sentences
 
 DATA = {"width": 32, "min_tokens": 4, "examples": "first", "generic_valid": 20}
@@ -333,6 +333,7 @@ def _peak(prepared: PreparedData) -> int:
     return peak
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("near", ["keep", "remove"])
 def test_memory_of_splitting_and_sampling_does_not_grow_with_the_generic_corpus(
     cache: Path, write_jsonl: WriteJsonl, monkeypatch: pytest.MonkeyPatch, near: str

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
 from benchmark.data import DataConfig, RowStore, build_rows, parse_source
-from benchmark.data.encoding import encode_documents
-from benchmark.data.rows import ROWS_A_SECTION, cut_rows, row_blocks
+from benchmark.data.encoding import cut_rows, encode_documents, row_blocks
 from benchmark.data.storage import ArrayWriter, build_folder, open_array
 from benchmark.data.text import Document
 from benchmark.data.tokenizers import ByteTokenizer
+from benchmark.data.writing import ROWS_A_SECTION
 from tests.data.conftest import WriteJsonl, sentences
 
 SETTINGS = DataConfig(width=32, min_tokens=8)
@@ -70,9 +70,9 @@ def test_a_store_says_what_it_holds(cache: Path, write_jsonl: WriteJsonl) -> Non
 def test_a_second_call_reads_nothing(cache: Path, write_jsonl: WriteJsonl) -> None:
     source = parse_source(write_jsonl("a.jsonl", sentences(30)))
     calls: list[int] = []
-    first = build_rows(source, SETTINGS, cache, lambda _, rows: calls.append(rows))
+    first = build_rows(source, SETTINGS, cache, lambda _, rows, __: calls.append(rows))
     assert calls == [len(first)]
-    second = build_rows(source, SETTINGS, cache, lambda _, rows: calls.append(rows))
+    second = build_rows(source, SETTINGS, cache, lambda _, rows, __: calls.append(rows))
     assert len(calls) == 1
     assert second.folder == first.folder
 
@@ -179,7 +179,7 @@ import sys, time
 from pathlib import Path
 from benchmark.data import DataConfig, build_rows, parse_source
 
-def slow(what, rows):
+def slow(what, rows, of):
     print(rows, flush=True)
     time.sleep(0.2)
 
@@ -287,12 +287,11 @@ def test_a_document_of_any_length_is_encoded_in_pieces(
 ) -> None:
     monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_BATCH", 300)
     monkeypatch.setattr("benchmark.data.encoding.CHARACTERS_A_PIECE", 100)
-    settings = SETTINGS.model_copy(update={"examples": examples})
     texts = ["é" * 5000, " ".join(sentences(50)), "short", "x" * 301, "y" * (32 * 12 + 9)]
     tokenizer = CountingTokenizer()
     documents = [Document(text, "d") for text in texts]
     for document, vectors in encode_documents(documents, tokenizer):
-        rows = list(row_blocks(vectors, settings))
+        rows = list(row_blocks(vectors, 32, examples, 8))
         whole = ByteTokenizer().encode_batch([document.text])[0]
         expected = cut_rows(whole, 32, examples, 8)
         assert np.array_equal(np.concatenate([np.zeros((0, 32), np.uint8), *rows]), expected)

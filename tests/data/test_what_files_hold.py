@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.core.errors import UserError
-from benchmark.data.config import FilesSource
+from benchmark.data.source import FilesSource
 from benchmark.data.sources import read_source
 from benchmark.data.text import Tally
 
@@ -51,6 +56,45 @@ def test_what_is_no_json_is_refused(content: str, said: str, tmp_path: Path, cac
     with pytest.raises(UserError, match=said) as caught:
         list(read_source(FilesSource(files=(file,)), cache))
     assert "\n" not in str(caught.value)
+
+
+def _whole(layout: str) -> bytes:
+    texts = np.random.default_rng(0).integers(0, 10**9, (500, 4)).astype(str)
+    lines = b"".join(b'{"text": "%s"}\n' % " ".join(row).encode() for row in texts)
+    table = pa.table({"text": [f"text {number}" for number in range(500)]})
+    made = pa.BufferOutputStream()
+    match layout:
+        case "parquet":
+            pq.write_table(table, made)
+        case "arrow":
+            with pa.ipc.new_file(made, table.schema) as writer:
+                writer.write_table(table)
+        case "jsonl.zst":
+            return bytes(pa.compress(lines, "zstd", asbytes=True))
+        case _:
+            packed = {
+                "jsonl.gz": gzip.compress,
+                "jsonl.bz2": bz2.compress,
+                "jsonl.xz": lzma.compress,
+            }
+            return packed.get(layout, bytes)(lines)
+    return bytes(made.getvalue())
+
+
+@pytest.mark.parametrize(
+    "layout", ["jsonl", "jsonl.gz", "jsonl.bz2", "jsonl.xz", "jsonl.zst", "parquet", "arrow"]
+)
+def test_a_file_that_is_cut_short_is_said_to_be(layout: str, tmp_path: Path, cache: Path) -> None:
+    file = tmp_path / f"shard.{layout}"
+    whole = _whole(layout)
+    file.write_bytes(whole)
+    assert len(list(read_source(FilesSource(files=(file,)), cache))) == 500
+    for size in (len(whole) // 2, len(whole) - 3):
+        file.write_bytes(whole[:size])
+        said = rf"shard\.{layout}: (line \d+ breaks off: )?the file is cut short: fetch it again"
+        with pytest.raises(UserError, match=said) as caught:
+            list(read_source(FilesSource(files=(file,)), cache))
+        assert "\n" not in str(caught.value)
 
 
 def test_compression_is_known_by_content(tmp_path: Path, cache: Path) -> None:

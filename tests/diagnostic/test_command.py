@@ -15,7 +15,7 @@ from benchmark.core.errors import UserError
 from benchmark.diagnostic.records import read_diagnosis
 from benchmark.diagnostic.settings import parse_at
 from benchmark.models.checkpoint import save_checkpoint
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -27,6 +27,7 @@ def comparable(file: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.long
 def test_from_a_study_to_files_and_the_same_again(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:
@@ -38,7 +39,11 @@ def test_from_a_study_to_files_and_the_same_again(
     record = read_diagnosis(file)
     assert [(c.label, c.step) for c in record.checkpoints] == [("30%", 4), ("100%", 12)]
     figures = {path.name for path in (folder / "figures").iterdir()}
-    assert figures == {"nano-harbour-s0.png", "nano-harbour-s0.pdf"}
+    assert figures == {
+        f"nano-harbour-s0{page}.{ending}"
+        for page in ("", "-reference-matrix")
+        for ending in ("png", "pdf")
+    }
     assert "pretraining is shared and not charged" in first.stdout
     assert str(file.relative_to(adaptbench.folder)) in first.stderr
 
@@ -93,6 +98,7 @@ def test_bad_input_is_refused_and_overwrites_nothing(
     assert file.read_text() == "an earlier diagnosis"
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_ones_own_and_the_reference_normalisation(
     tmp_path: Path, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

@@ -20,11 +20,12 @@ from benchmark.diagnostic.convergence import (
     fewer_batches,
     fewer_rows,
 )
+from benchmark.diagnostic.defaults import AT
 from benchmark.diagnostic.diagnose import Diagnosis, diagnose
 from benchmark.diagnostic.figure import diagnosis_figure
 from benchmark.diagnostic.pretrained import Checkpoint
 from benchmark.diagnostic.records import read_diagnosis, write_diagnosis
-from benchmark.diagnostic.settings import AFFORDABLE, Settings
+from benchmark.diagnostic.settings import AFFORDABLE, Settings, parse_at
 from benchmark.diagnostic.summary import estimate
 from benchmark.diagnostic.terminal import terminal_summary
 from benchmark.models.checkpoint import model_state
@@ -179,22 +180,22 @@ def test_a_model_without_forward_mode_says_so(
 def test_defaults_cost_under_five_percent_of_an_embedded_run(
     spec: RunSpec, data: PreparedData
 ) -> None:
-    mini, planted = (load_study(embedded_studies()[name]) for name in ("mini", "planted"))
+    planted = load_study(embedded_studies()["planted"])
     # What a run costs depends on these only, and what a diagnosis costs on the model.
-    assert mini.models == planted.models == {"mini": ModelConfig(preset="mini")}
-    for study in (mini, planted):
-        assert (study.training.steps, study.training.batch) == (600, 32)
-    changes = {"model": mini.models["mini"], "training": mini.training}
-    run = spec.model_copy(update={**changes, "fine_tuning": mini.fine_tuning})
+    assert planted.models == {"mini": ModelConfig(preset="mini")}
+    assert (planted.training.steps, planted.training.batch) == (600, 32)
+    changes = {"model": planted.models["mini"], "training": planted.training}
+    run = spec.model_copy(update={**changes, "fine_tuning": planted.fine_tuning})
     weights = model_state(initial_model(run, data))
-    three = [Checkpoint(f"{number}%", number, weights) for number in (10, 30, 100)]
+    both = [Checkpoint(f"{100 * share:g}%", 1, weights) for share in parse_at(AT)]
     few = Settings(resamples=4, splits=4)
-    found = diagnose(mini.study, run, data, three, few, without_fits(), describe("cpu", 1)).record
+    found = diagnose(planted.study, run, data, both, few, without_fits(), describe("cpu", 1)).record
     assert 0.03 < found.cost.share < AFFORDABLE
     assert set(found.cost.bill.parts) == {
         "gradients",
         "fine-tuning",
         "agreement with fine-tuning",
+        "reference matrix",
     }
     assert found.notes == ()
 

@@ -18,7 +18,8 @@ from benchmark.models.config import ModelConfig, TransformerConfig
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage
-from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.hooks import Hooks
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model
 from tests.diagnostic.conftest import STEPS
 

@@ -16,7 +16,8 @@ from benchmark.diagnostic.probe import Alignments, Probe, align, draw_probe
 from benchmark.diagnostic.settings import Settings
 from benchmark.diagnostic.summary import Observed, Values, estimate, measure, plain_draw
 from benchmark.models.influence import dot
-from benchmark.study.study import FineTuningConfig, RunSpec
+from benchmark.study.budget import FineTuningConfig
+from benchmark.study.study import RunSpec
 
 DOWNSAMPLING = 8.0
 

@@ -150,6 +150,7 @@ def test_a_study_unlike_those_of_the_rule_gets_no_probability(
         "10,000,000 parameters of the model (seen: 40,000 to 120,000)",
         "60 steps of pretraining (seen: 320)",
     )
+    assert rule.outside(100_000, 320, 100, "images") == ("task images (seen: language_modelling)",)
     verdict = rule.judge(estimated(), CHEAP, outside)
     assert verdict.outside == outside
     assert {answer.probability for answer in verdict.answers.values()} == {None}

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 GENERATOR = Path(__file__).parents[2] / "docs" / "generate_reference.py"
 
 
+@pytest.mark.long
 def test_the_reference_is_current(tmp_path: Path) -> None:
     checked = subprocess.run(
         [sys.executable, str(GENERATOR), "--check"],

@@ -36,6 +36,14 @@ def trajectory(trajectory_file: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+@pytest.fixture(autouse=True)
+def on_device(device: str) -> Iterator[None]:
+    """Everything that is created inside is on the device."""
+    torch.set_default_device(device)
+    yield
+    torch.set_default_device(None)
+
+
 @pytest.fixture
 def float64() -> Iterator[None]:
     """Everything that is created inside is float64."""

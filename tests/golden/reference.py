@@ -19,11 +19,12 @@ SMALL = 4
 
 
 def tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(torch.get_default_dtype())
+    found = torch.from_numpy(np.ascontiguousarray(array))
+    return found.to(torch.get_default_device(), torch.get_default_dtype())
 
 
 def rows_of(labels: np.ndarray) -> Tensor:
-    return torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(labels.astype(np.int64)).to(torch.get_default_device())
 
 
 def to_direction(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from benchmark.diagnostic.alignment import cosines, one_sided
 from benchmark.diagnostic.fine_tuning import agreement
 from benchmark.diagnostic.gradients import row_gradients
+from benchmark.diagnostic.matrix import agreement_by_part, alignment_matrix
 from benchmark.models.influence import gradient, parameters_of, step_along
 from benchmark.models.transformer import Transformer
 from tests.golden.reference import main_model, rows_of, tensor
@@ -47,6 +48,27 @@ def test_one_sided_alignment_is_the_reference_gradient_cosine(
     assert relative_error(ours, single[f"diag/gradient_cosine{source}"]) < 1e-5
 
 
+@pytest.mark.parametrize("source", ["", "_A_vs_B"])
+def test_the_reference_matrix_is_made_of_the_reference_gradient_cosines(
+    single: Arrays, model: Transformer, generic: Tensor, source: str
+) -> None:
+    """Rows at A, directions at A or at B: one entry of the matrix for each dumped number."""
+    at = main_model(single, "mainB/") if source else model
+    ours = alignment_matrix(target_gradient(single, at), row_gradients(model, generic))[0]
+    theirs = single[f"diag/gradient_cosine{source}"]
+    assert relative_error(tensor(ours), theirs) < 1e-5
+
+
+def test_the_reference_matrix_has_the_reference_displacement(
+    single: Arrays, model: Transformer, generic: Tensor
+) -> None:
+    after = parameters_of(main_model(single, "mainB/"))
+    displacement = step_along(after, parameters_of(model), -1.0)
+    found = agreement_by_part(model, row_gradients(model, generic), displacement, ())
+    theirs = single["diag/dot_prod_with_delta_params"]
+    assert relative_error(tensor(found["all"]), theirs) < 1e-5
+
+
 def test_cosines_are_the_reference_true_ones(
     single: Arrays, model: Transformer, generic: Tensor
 ) -> None:
@@ -63,7 +85,7 @@ def test_agreement_with_a_displacement(single: Arrays, model: Transformer, gener
     displacement = step_along(after, parameters_of(model), -1.0)
     found = agreement(model, generic, displacement, "reference")
     assert found.mode == "forward mode"
-    ours = torch.from_numpy(found.agreement) / len(generic)
+    ours = tensor(found.agreement) / len(generic)
     assert relative_error(ours, single["diag/dot_prod_with_delta_params"]) < 1e-5
 
 

@@ -16,7 +16,8 @@ from baselines.online.soba import SOBA
 from baselines.online.weight_network import example_log_probability
 from benchmark.models.influence import dot, gradient, influence, parameters_of
 from benchmark.models.losses import per_example_loss, token_counts, token_share
-from benchmark.models.optimisation import build_optimizer, inverse_square_root
+from benchmark.models.optimisation import build_optimizer
+from benchmark.models.protocol import inverse_square_root
 from benchmark.models.row_gradients import RowGradients
 from benchmark.models.transformer import Transformer
 from tests.golden.reference import (
@@ -134,6 +135,7 @@ class _OneStep:
     """As much of a task as an outer gradient reads."""
 
     vocabulary_size = 256
+    image = None
     device = torch.device("cpu")
 
     def __init__(self, model: Transformer) -> None:
@@ -144,6 +146,8 @@ class _OneStep:
 
     def learning_rate(self, step: int) -> float:
         return inverse_square_root(step, 0.002, 8)
+
+    optimizer = staticmethod(build_optimizer)
 
 
 def selector_at(

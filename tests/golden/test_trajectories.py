@@ -27,6 +27,7 @@ from tests.golden.reference import (
     main_model,
     network_values,
     rows_of,
+    tensor,
     weight_network,
 )
 
@@ -135,7 +136,7 @@ def test_dds(trajectory: Arrays, kind: str) -> None:
     selector, figures = selector_run(DDS, trajectory, "soft", kind, look_ahead=0.1)
     assert_same_run(figures, trajectory, run)
     for step, ours in enumerate(selector.outputs):  # type: ignore[attr-defined]
-        theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]).sum(1)
+        theirs = tensor(trajectory[f"{run}/weight_out"][step]).sum(1)
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
     assert_same_network(selector, trajectory, run, kind)
 
@@ -151,7 +152,7 @@ def test_anograd(trajectory: Arrays, kind: str) -> None:
         ids = trajectory[f"{run}/generic_id"][step]
         counts = token_counts(rows_of(labels[[place[int(i)] for i in ids]]))
         # The scale drifts by rounding: compare what the weights say relative to each other.
-        theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]) * counts
+        theirs = tensor(trajectory[f"{run}/weight_out"][step]) * counts
         torch.testing.assert_close(ours, theirs / theirs.sum(), rtol=1e-6, atol=1e-6)
     assert_same_network(selector, trajectory, run, kind)
 
@@ -163,7 +164,7 @@ def test_soba(trajectory: Arrays, kind: str) -> None:
     assert isinstance(selector, SOBA)
     assert_same_run(figures, trajectory, run)
     for step, ours in enumerate(selector.outputs):  # type: ignore[attr-defined]
-        theirs = torch.from_numpy(trajectory[f"{run}/weight_out"][step]).sum(1)
+        theirs = tensor(trajectory[f"{run}/weight_out"][step]).sum(1)
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
     norm = float(dot(selector.v, selector.v).detach().sqrt())
     assert norm == pytest.approx(trajectory[f"{run}/linear_param_norm"][-1], rel=1e-6)

@@ -17,7 +17,7 @@ from benchmark.report.figures.write import FIGURES
 from benchmark.report.results.inputs import load_results
 from benchmark.running.trials import trial_study
 from benchmark.study.study import Study
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -87,7 +87,7 @@ def texts(figure: Figure) -> str:
     return " ".join(part.get_text() for part in found).replace("\n", "")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_methods_from_outside_are_in_every_output(
     outside: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

@@ -12,7 +12,7 @@ from benchmark.core.errors import UserError
 from benchmark.methods.registry import check_methods, find_method, method_of, resolve
 from benchmark.study.records import read_record
 from benchmark.study.study import RunSpec, Study
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 WriteStudy = Callable[[dict[str, Any]], Path]
 
@@ -87,6 +87,7 @@ def test_a_file_may_change_between_calls(tmp_path: Path) -> None:
     assert list(tmp_path.glob("__pycache__")) == []
 
 
+@pytest.mark.long
 def test_study_with_a_file(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

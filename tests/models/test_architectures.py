@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.methods.registry import resolve
+from benchmark.methods.registry import methods, resolve
 from benchmark.running.local import Settings, run_study
 from benchmark.study.records import load_records
 from benchmark.study.study import Study
@@ -47,6 +47,28 @@ def test_every_method_runs_on_every_architecture(
         exact = not record.central_differences
         found[record.spec.method.label] = "exact" if exact else "differences"
     assert found == _row_of_page(kind)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "mistral", "gpt_neox", "opt", "gpt2"])
+def test_no_method_fails_on_a_usual_family(
+    kind: str, content: dict[str, Any], tmp_path: Path
+) -> None:
+    """Those of the table again among them, all with the settings of checks."""
+    options, _ = ARCHITECTURES[kind]
+    listed = [
+        {"method": name, "hyperparameters": dict(found.Hyperparameters.for_checks)}
+        for name, found in methods().items()
+        if found.__module__.startswith("baselines.")
+    ]
+    models = {"other": {"huggingface_config": {"model_type": kind, **options}}}
+    study = Study.model_validate(content | {"models": models, "methods": listed})
+    study = resolve(study, tmp_path / "cache")
+    settings = Settings(results=tmp_path / "results", cache=tmp_path / "cache")
+    outcome = run_study(study, settings, lambda *_: None, lambda *_: None)
+    assert (outcome.failed, outcome.died) == ({}, {})
+    assert len(outcome.done) == len(listed)
 
 
 def test_the_page_has_a_row_for_each_architecture() -> None:

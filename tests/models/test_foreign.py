@@ -198,6 +198,17 @@ def test_a_model_is_probed_once_for_its_rows(tmp_path: Path) -> None:
     assert build(bloom, probes=tmp_path).central_differences == BOTH
 
 
+def test_a_checkpoint_is_trained_with_its_dropout_whether_it_was_probed_or_not(
+    tmp_path: Path,
+) -> None:
+    saved(tmp_path / "model", GPT2)
+    config = ModelConfig(huggingface=str(tmp_path / "model"), files="digest")
+    given: dict[str, Any] = {"vocabulary_size": 256, "length": 24, "tokenizer": "bytes", "seed": 0}
+    for _ in range(2):
+        made = build_model(config, **given, probes=tmp_path / "probes")
+        assert all(module.training for module in made.modules())
+
+
 def test_options_that_a_configuration_takes_in_are_known() -> None:
     options = {"rope_theta": 5e5, "attention_dropout": 0.0, "use_cache": False, "bos_token_id": 3}
     build(LLAMA | options)

@@ -23,8 +23,10 @@ from benchmark.models.config import ModelConfig
 from benchmark.models.influence import gradient, hessian_product, influence, parameters_of
 from benchmark.models.losses import token_share
 from benchmark.models.parallel import ProcessesDifferError, joined, own_randomness, processes
+from benchmark.models.passes import set_passes
 from benchmark.study.study import RunSpec, Study
-from benchmark.training.loop import Hooks, InterruptedRunError, Trainer
+from benchmark.training.hooks import Hooks, InterruptedRunError
+from benchmark.training.loop import Trainer
 
 TOLERANCE = 1e-10
 METHODS: dict[str, dict[str, Any]] = {
@@ -56,6 +58,7 @@ class Run:
             tokenizer=self.data.tokenizer,
             seed=self.spec.seed,
         )
+        set_passes(model, self.spec.training)
         hooks = Hooks(lambda *step: self.losses.append(step[-1]), should_stop=should_stop)
         method = find_method(self.spec.method.method)
         return Trainer(self.spec, self.data, model, method, self.checkpoint, hooks)
@@ -102,6 +105,7 @@ def work(rank: int, plan: Plan) -> None:
     torch.set_default_dtype(torch.float64)
     with joined("cpu"):
         found = {name: plan.run(name, name).finish() for name in METHODS}
+        found["micro-batches"] = plan.run("micro-batches", "micro-batches").finish()
         found["dropout"] = plan.run("dropout", "dropout").finish()
         pieces = plan.run("dropout", "pieces")
         pieces.stop_midway(asked=rank == 1)
@@ -182,6 +186,8 @@ def plan(
     specs = {run.method.method: run for run in resolve(Study.model_validate(content)).runs()}
     nano = content["models"]["nano"]["transformer"]
     noisy = ModelConfig.model_validate({"transformer": nano | {"dropout": 0.1}})
+    pieces = specs["soba"].training.model_copy(update={"micro_batch": 1})
+    specs["micro-batches"] = specs["soba"].model_copy(update={"training": pieces})
     specs["dropout"] = specs["soba"].model_copy(update={"model": noisy})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -197,6 +203,7 @@ def both(plan: Plan) -> list[Figures]:
     return [json.loads((plan.folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", METHODS)
 def test_two_processes_lose_what_one_loses(
     method: str, both: list[Figures], plan: Plan, tmp_path: Path
@@ -211,6 +218,19 @@ def test_two_processes_lose_what_one_loses(
     assert first["weights"] == second["weights"]
 
 
+@pytest.mark.long
+def test_two_processes_with_micro_batches_lose_what_one_loses_without(
+    both: list[Figures], plan: Plan, tmp_path: Path
+) -> None:
+    alone = dataclasses.replace(plan, folder=tmp_path).run("soba", "soba").finish()
+    first, second = (found["micro-batches"] for found in both)
+    assert first["losses"] == pytest.approx(alone["losses"], rel=TOLERANCE)
+    assert first["weights"] == second["weights"]
+    for one, other in zip(first["results"], alone["results"], strict=True):
+        for name in ("valid_loss", "test_loss", "generic_loss"):
+            assert one[name] == pytest.approx(other[name], rel=TOLERANCE)
+
+
 def numbers(found: Figures) -> dict[str, float]:
     """Every figure of the evaluations and results, but for the FLOPs."""
     lines = [*found["metrics"], *found["results"], *(r["cost"] for r in found["results"])]
@@ -223,6 +243,7 @@ def numbers(found: Figures) -> dict[str, float]:
     }
 
 
+@pytest.mark.long
 def test_the_bill_is_that_of_all_processes(both: list[Figures], plan: Plan, tmp_path: Path) -> None:
     for name, repeated in (("pretraining", 0.0), ("classifier", 1.0)):
         alone = dataclasses.replace(plan, folder=tmp_path).run(name, name).finish()
@@ -232,11 +253,13 @@ def test_the_bill_is_that_of_all_processes(both: list[Figures], plan: Plan, tmp_
             assert ours["selection"] == (1 + repeated) * theirs["selection"]
 
 
+@pytest.mark.long
 def test_stopped_by_either_process_goes_on_to_the_same_bits(both: list[Figures]) -> None:
     for found in both:
         assert found["pieces"] == found["dropout"]
 
 
+@pytest.mark.long
 def test_one_process_goes_on_where_two_stopped(
     both: list[Figures], plan: Plan, tmp_path: Path
 ) -> None:
@@ -249,6 +272,7 @@ def test_one_process_goes_on_where_two_stopped(
     assert ours["selection"] < theirs["selection"]
 
 
+@pytest.mark.long
 def test_primitives_on_uneven_shares_and_on_fewer_rows_than_processes(
     both: list[Figures], plan: Plan
 ) -> None:
@@ -265,12 +289,14 @@ def test_primitives_on_uneven_shares_and_on_fewer_rows_than_processes(
                     )
 
 
+@pytest.mark.long
 def test_dropout_differs_between_processes_and_leaves_no_trace(both: list[Figures]) -> None:
     (own, after), (others_own, others_after) = (found["noise"] for found in both)
     assert own != others_own
     assert after == others_after
 
 
+@pytest.mark.long
 def test_drift_is_an_error_on_every_process(both: list[Figures]) -> None:
     for found in both:
         assert found["processes"] == 2

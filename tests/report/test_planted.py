@@ -12,7 +12,8 @@ import yaml
 
 from benchmark.report.compare.selection import selection_frame, selection_summary
 from benchmark.study.loading import embedded_studies, load_study
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
+from tests.conftest import embedded_content
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "planted"
 AT_LEAST = {"classifier": 10, "dsir": 10, "dds": 5, "soba": 3, "anograd": 3}
@@ -48,7 +49,7 @@ def test_the_published_seeds_are_others() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_again_with_a_fresh_seed(adaptbench: CommandLine) -> None:
-    content = yaml.safe_load(embedded_studies()["planted"].read_text(encoding="utf-8"))
+    content = embedded_content("planted")
     asserted = {*AT_LEAST, "random"}
     content["methods"] = [
         entry

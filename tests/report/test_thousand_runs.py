@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 pytestmark = pytest.mark.slow
 SECONDS = 10

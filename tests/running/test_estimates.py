@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.cli.planning import plan_block, plan_lines
+from benchmark.methods.registry import resolve
 from benchmark.report.tables.rendering import terminal
 from benchmark.report.tables.time_blocks import time_blocks
 from benchmark.running.estimate import (
@@ -20,12 +22,12 @@ from benchmark.running.estimate import (
     makespan,
     run_seconds,
 )
-from benchmark.running.local import Settings
-from benchmark.running.planning import Plan
+from benchmark.running.local import Settings, run_study
+from benchmark.running.planning import Plan, plan_study
 from benchmark.running.progress import StudyProgress
 from benchmark.running.quantities import duration, size
 from benchmark.running.time_left import TimeLeft
-from benchmark.study.records import Environment, RunRecord, RunSummary
+from benchmark.study.records import Environment, RunRecord, RunSummary, load_records
 from benchmark.study.step_times import MethodTimes, StudyTimes, step_key
 from benchmark.study.study import RunSpec, Study
 from tests.slurm import sweeps
@@ -106,18 +108,6 @@ def test_the_first_source_that_knows_a_run_tells() -> None:
     assert FromStepTimes(study_times([plain]), "cuda", "elsewhere").of(plain) is None
     assert FromRecords([ended(sweeps.record(plain))], "cuda").of(plain) is None
     assert Estimates(FromStepTimes(None, "cpu", "none")).of(plain) is None
-
-
-def test_times_of_other_settings_count_where_that_is_asked_for() -> None:
-    (plain, *_) = sweeps.study().runs()
-    other = plain.model_copy(
-        update={"method": plain.method.model_copy(update={"hyperparameters": {"x": 1}})}
-    )
-    seed = plain.model_copy(update={"seed": 5})
-    times = study_times([plain])
-    assert times.find(seed) is not None
-    assert FromStepTimes(times, "cpu", "now").of(other) is None
-    assert FromStepTimes(times, "cpu", "now", alike=True).of(other) is not None
 
 
 def test_a_record_tells_the_time_of_its_processes_evaluations_included() -> None:
@@ -224,6 +214,7 @@ def test_a_plan_says_what_is_missing_and_what_nobody_knows() -> None:
     assert lines == [
         "5 runs: 3 done, 2 missing",
         "time: about 60 min with --jobs 1; fine-tuning in full, which may end earlier",
+        "work: 1.00 core-hours",
         "memory: 2.0 GB at most, for 1 at a time",
         "disk: 1 kB of weights to keep, 2 kB more for checkpoints meanwhile, in c",
         "without an estimate, and not in these sums: 1 runs",
@@ -233,6 +224,44 @@ def test_a_plan_says_what_is_missing_and_what_nobody_knows() -> None:
     assert [line.split() for line in text.splitlines() if "random" in line] == [
         ["random", "1", "-", "-", "-", "-"]
     ]
+
+
+def test_a_plan_of_a_card_says_gpu_hours_and_memory_there() -> None:
+    plan = plan_of(sweeps.study())
+    (name, told), *_ = plan.estimates.items()
+    plan.estimates[name] = replace(told, device_memory=7_000_000_000)
+    settings = Settings(results=Path("r"), cache=Path("c"), device="cuda", threads=4)
+    lines = plan_lines(plan, settings)
+    assert "work: 1.00 GPU-hours" in lines
+    assert "device memory: 7.0 GB at most, for 1 at a time" in lines
+
+
+def test_memory_is_foretold_by_times_and_by_records() -> None:
+    (plain, *_) = sweeps.study().runs()
+    there = method_times(plain, device_memory_bytes=5)
+    times = study_times([plain]).model_copy(update={"methods": (there,)})
+    by_times = FromStepTimes(times, "cpu", "now").of(plain)
+    known = sweeps.record(plain).model_copy(update={"memory_bytes": 7, "device_memory_bytes": 6})
+    by_records = FromRecords([ended(known)], "cpu").of(plain)
+    assert by_times is not None
+    assert by_records is not None
+    assert (by_times.memory, by_times.device_memory) == (300_000_000, 5)
+    assert (by_records.memory, by_records.device_memory) == (7, 6)
+
+
+@pytest.mark.slow
+def test_what_a_plan_foretells_of_memory_is_what_a_record_measures(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    content["methods"] = ["pretraining", "dds"]
+    study = resolve(Study.model_validate(content))
+    settings = Settings(results=tmp_path / "results", cache=tmp_path / "cache")
+    plan = plan_study(study, settings, lambda *_: None, lambda *_: None)
+    run_study(study, settings, lambda *_: None, lambda *_: None)
+    for record in load_records(settings.results):
+        foretold = plan.estimates[record.run_id].memory
+        assert foretold is not None
+        assert record.memory_bytes == pytest.approx(foretold, rel=0.2)
 
 
 def test_step_times_are_shown_with_their_rules() -> None:

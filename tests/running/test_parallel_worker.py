@@ -106,6 +106,7 @@ def pair(spec: Callable[..., RunSpec], data: PreparedData, tmp_path: Path) -> Pa
     )
 
 
+@pytest.mark.long
 def test_one_that_raises_ends_both_and_the_run_goes_on(pair: Pair) -> None:
     first, second = pair.run("one raises")
     assert first.code == 1
@@ -128,6 +129,7 @@ def test_one_that_raises_ends_both_and_the_run_goes_on(pair: Pair) -> None:
     assert kept == {"trained.safetensors", "fine_tuned.safetensors"}
 
 
+@pytest.mark.long
 def test_what_all_raise_is_recorded(pair: Pair) -> None:
     first, second = pair.run("all raise")
     assert (first.code, second.code) == (0, 0), first.errors + second.errors

@@ -11,7 +11,7 @@ import torch
 
 from baselines.online.cds import ContrastiveHyperparameters
 from baselines.online.dds import DDSHyperparameters
-from benchmark.api.parts import DATA, MAIN_UPDATE, OUTER_UPDATE, PartTimes, timed
+from benchmark.core.parts import DATA, MAIN_UPDATE, OUTER_UPDATE, PartTimes, timed
 from benchmark.running.times.phases import course, mean_step, recurring, single, steps_by_phase
 from benchmark.running.times.rounds import Timed, interleave, spread
 from benchmark.running.times.stepper import Stepper
@@ -101,14 +101,6 @@ def test_methods_take_turns_and_rounds_begin_with_another() -> None:
     assert heard == [(done, 6) for done in range(6)]
 
 
-def test_rounds_end_when_there_are_enough() -> None:
-    turns, products = interleave(
-        [lambda number: {"": steps(1.0 + number)}], lambda: 1.0, 5, lambda *_: None, lambda: True
-    )
-    assert [len(of_method) for of_method in turns] == [1]
-    assert len(products) == 1
-
-
 def test_a_ratio_is_of_one_round_and_parts_add_up(spec: Callable[..., RunSpec]) -> None:
     run = spec("dds", {"update_every": 2}, steps=12, evaluate_every=6)
     phases = {"learn": list(range(0, 12, 2)), "draw": list(range(1, 12, 2))}
@@ -174,5 +166,16 @@ def test_a_stepper_does_once_what_a_run_does_once(
     stepper = Stepper(trainer(spec("cds", steps=9)), clock)
     assert stepper.begin().keys() == {PREPARATION, "adaptation"}
     assert stepper.turn(0, 1).keys() == {"pretraining", "selection"}
-    assert stepper.overheads()["checkpoint_bytes"] > stepper.overheads()["weights_bytes"] > 0
+    assert stepper.saving()["checkpoint_bytes"] > stepper.saving()["weights_bytes"] > 0
     assert not stepper.trainer.checkpoint.exists()
+
+
+def test_a_measurement_of_some_rows_tells_of_all(
+    spec: Callable[..., RunSpec], trainer: Callable[..., Trainer], clock: Callable[[], float]
+) -> None:
+    made = trainer(spec("pretraining", steps=9))
+    rows = {name: len(getattr(made.data, name)) for name in ("target_valid", "generic_valid")}
+    # By this clock, each measurement takes a second.
+    assert Stepper(made, clock).evaluations() == {"evaluation_seconds": 2.0, "test_seconds": 1.0}
+    few = Stepper(made, clock).evaluations(most=2)
+    assert few["evaluation_seconds"] == sum(rows.values()) / 2

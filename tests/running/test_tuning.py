@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
-from benchmark.api.baseline import Choice
+from benchmark.api.baseline import Choice, LogUniform
 from benchmark.core.errors import UserError
 from benchmark.methods.registry import find_method, resolve
 from benchmark.report.results.inputs import load_results
@@ -20,7 +21,7 @@ from benchmark.running.tuning import TrialResult, choose, read_trials, write_cho
 from benchmark.study.loading import load_chosen
 from benchmark.study.records import RunRecord, load_records, write_index, write_record
 from benchmark.study.study import MethodEntry, Study
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.report.conftest import make_record, with_test_losses
 
 WriteStudy = Callable[[dict[str, Any]], Path]
@@ -96,6 +97,20 @@ def test_draws_lie_in_the_declared_space_and_the_study_s_limits(study: Study) ->
                     assert space.low <= values[name] <= space.high
             # 8 x batch 8 = big_batch 64: the 16 and 32 of the declared space are redrawn.
             assert values.get("downsampling", 8) == 8
+
+
+def test_few_trials_are_spread_over_the_space(content: dict[str, Any]) -> None:
+    study = Study.model_validate(content | {"methods": ["dds"]})
+    space = find_method("dds").Hyperparameters.search_space()["network_rate"]
+    assert isinstance(space, LogUniform)
+    for seed in range(5):
+        _, *others = drawn(trial_study(study, 8, seed), "dds").values()
+        places = [
+            np.log(values["network_rate"] / space.low) / np.log(space.high / space.low)
+            for values in others
+        ]
+        # An eighth of the range each, though big_batch forbids most draws of downsampling.
+        assert len({int(8 * place) for place in places}) == len(places) == 7
 
 
 def test_what_an_entry_fixes_is_not_drawn_and_changes_no_other_draw(
@@ -304,6 +319,7 @@ def test_chosen_values_do_not_overrule_the_study(study: Study, records: Path) ->
         resolve(missing)
 
 
+@pytest.mark.long
 def test_tune_through_the_command_line(
     adaptbench: CommandLine, content: dict[str, Any], write_study: WriteStudy
 ) -> None:

@@ -21,7 +21,7 @@ from slurm.attempts import Attempts, AttemptState
 from slurm.queue import ask
 from slurm.status import RunStatus, judge_runs
 from slurm.submissions import load_submissions
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 
 QUICK = {
     "executor": "slurm",

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.study.frames import study_frame
 from benchmark.study.records import load_records
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster
 
@@ -32,8 +32,10 @@ def test_without_a_cluster_it_equals_a_plain_run(
     if executor == "local":
         profile["array_parallelism"] = 2
     sweep = SweepCommands(adaptbench, content, profile)
-    sweep.submit()
+    sweep.submit("--track", "tensorboard")
     sweep.wait_done(100)
+    shown = {file.parents[1] for file in sweep.results.glob("runs/*/tensorboard/events*")}
+    assert len(shown) == len(sweep.statuses())
     assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.study.records import run_folder
 from slurm.attempts import Attempts
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm.commands import SweepCommands
 
 PROFILE = {"executor": "debug", "heartbeat_seconds": 0.5, "lost_after_seconds": 5}
@@ -37,6 +37,7 @@ def failing(adaptbench: CommandLine, content: dict[str, Any]) -> Any:
     return make
 
 
+@pytest.mark.long
 def test_a_bug_is_a_failure_with_its_reason_until_somebody_retries(
     failing: Any, adaptbench: CommandLine
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_bug_is_a_failure_with_its_reason_until_somebody_retries(
     assert "nothing to submit" in adaptbench("retry", sweep.study, "--lost").stderr
 
 
+@pytest.mark.long
 def test_who_runs_out_of_memory_gets_twice_as_much_once(
     failing: Any, adaptbench: CommandLine
 ) -> None:

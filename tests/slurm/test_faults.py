@@ -11,11 +11,10 @@ import signal
 from typing import Any
 
 import pytest
-import yaml
 
-from benchmark.study.loading import embedded_studies
 from slurm.status import RunStatus
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
+from tests.conftest import embedded_content
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster, wait_until
 
@@ -29,10 +28,24 @@ PROFILE = {
 }
 
 
+NETWORK = {"kind": "bag_of_ngrams", "embedding": 32, "hidden": 32, "span": 1}
+SETTINGS = {"network": NETWORK, "network_rate": 0.01}
+METHODS: list[Any] = [
+    "pretraining",
+    "random",
+    "mixing",
+    "target_only",
+    {"method": "classifier", "hyperparameters": SETTINGS},
+    {"method": "dds", "hyperparameters": {**SETTINGS, "look_ahead": 0.0}},
+]
+
+
 @pytest.fixture
 def content() -> dict[str, Any]:
-    """The study mini on its first target, at a tenth of its budget."""
-    content: dict[str, Any] = yaml.safe_load(embedded_studies()["mini"].read_text("utf-8"))
+    """Six methods of the study mini on its first target, for fewer steps."""
+    content = embedded_content("mini")
+    del content["tuned"]
+    content["methods"] = METHODS
     target = next(iter(content["targets"]))
     content["targets"] = {target: content["targets"][target]}
     content["training"] |= {"steps": 400, "warmup": 20, "evaluate_every": 50}

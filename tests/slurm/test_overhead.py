@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands
 from tests.slurm.conftest import Cluster
 

@@ -19,7 +19,7 @@ from benchmark.methods.registry import resolve
 from benchmark.study.loading import load_study
 from benchmark.study.records import run_folder, write_index
 from slurm.attempts import AttemptState, Claim
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm import sweeps
 
 LIMIT_SECONDS, LIMIT_MEBIBYTES = 10.0, 150.0

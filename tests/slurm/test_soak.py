@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.slurm.commands import (
     QUICK,
     SweepCommands,
@@ -31,6 +31,7 @@ def sweep(cluster: Cluster, adaptbench: CommandLine, content: dict[str, Any]) ->
     return SweepCommands(adaptbench, content, QUICK)
 
 
+@pytest.mark.long
 def test_a_dry_run_submits_nothing(sweep: SweepCommands, cluster: Cluster) -> None:
     printed = sweep.submit("--dry-run")
     assert "4 runs in 2 arrays" in printed

@@ -10,7 +10,8 @@ import pytest
 from benchmark.core.randomness import splitmix64
 from benchmark.study.row_sample import KEY, SAMPLE_ROWS, check_sample, overlaps, sample_of
 from benchmark.study.study import RunSpec
-from benchmark.training.loop import Hooks, InterruptedRunError, Trainer
+from benchmark.training.hooks import Hooks, InterruptedRunError
+from benchmark.training.loop import Trainer
 
 MakeSpec = Callable[..., RunSpec]
 MakeTrainer = Callable[..., Trainer]

@@ -33,7 +33,7 @@ WORDS: dict[str, tuple[str, Any, str]] = {
         SOURCE,
         {"files": "a.txt", "text_feild": "b"},
         f"{SOURCE}.text_feild: unknown key 'text_feild' (did you mean 'text_field'?); valid: "
-        "domain_field, domains, files, text_field",
+        "answer_field, domain_field, domains, files, text_field",
     ),
     "number for a text": (
         f"{MODEL}",

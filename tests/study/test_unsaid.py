@@ -57,9 +57,8 @@ def test_keys_from_before_there_was_a_choice(
     assert Study.model_validate(json.loads(other.model_dump_json())) == other
 
 
-@pytest.mark.parametrize("name", ["diagnosis", "mini", "planted"])
-def test_embedded_studies_mean_what_they_always_meant(name: str) -> None:
-    data = load_study(embedded_studies()[name]).data
+def test_the_first_study_means_what_it_always_meant() -> None:
+    data = load_study(embedded_studies()["diagnosis"]).data
     assert {key: getattr(data, key) for key in UNSAID} == BEFORE
 
 

@@ -14,7 +14,8 @@ from benchmark.models.checkpoint import weights_hash
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import SharedStage, stage_leaders
-from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.hooks import Hooks
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model
 
 MakeSpec = Callable[..., RunSpec]

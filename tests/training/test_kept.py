@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmark.api.cost import CostMeter
 from benchmark.api.kept import Kept
@@ -16,7 +17,8 @@ from benchmark.models.checkpoint import weights_hash
 from benchmark.study.environment import describe
 from benchmark.study.study import RunSpec
 from benchmark.training.beginnings import kept_results
-from benchmark.training.loop import Hooks, Trainer
+from benchmark.training.hooks import Hooks, InterruptedRunError
+from benchmark.training.loop import Trainer
 from benchmark.training.start import initial_model
 
 MakeSpec = Callable[..., RunSpec]
@@ -49,6 +51,7 @@ class Runs:
         self.data, self.folder = data, folder
         self.computed = 0
         self.most = 10**6
+        self.should_stop: Callable[[], bool] = lambda: False
         note = CostMeter.note
 
         def counted(meter: CostMeter, compute: Callable[[], Any]) -> Any:
@@ -69,7 +72,7 @@ class Runs:
             initial_model(spec, self.data),
             find_method(spec.method.method),
             self.folder / f"{name}.safetensors",
-            Hooks(),
+            Hooks(should_stop=self.should_stop),
             kept=kept if shared else None,
         )
         self.computed = 0
@@ -99,6 +102,27 @@ def test_what_is_found_done_changes_no_bit_and_is_billed(
     assert first == alone == second
 
 
+def test_a_stop_is_heard_between_parts(
+    run: Runs, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the preparation is; nothing that was done is done again."""
+    monkeypatch.setattr("benchmark.api.auxiliary.SCAN_ROWS", 500)
+    asked = spec("dsir", {})
+    alone = run(asked, shared=False)
+    parts = 0
+    while not (run.folder / "run.safetensors").exists():
+        left = iter(range(parts))
+        run.should_stop = lambda left=left: next(left, None) is None  # type: ignore[misc]
+        with pytest.raises(InterruptedRunError):
+            run(asked)
+        parts += 1
+        assert run.computed <= 2, "a part, and what it is part of"
+    assert parts > 2
+    run.should_stop = lambda: False
+    assert run(asked) == alone
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("method", SETTINGS)
 @pytest.mark.parametrize("most", [1, 2])
 def test_preparation_goes_on_after_a_kill(
@@ -188,3 +212,21 @@ def test_methods_from_elsewhere_share_nothing(
         for asked in (spec("dsir"), spec("dsir", {"keep": 0.3}))
     )
     assert first != other
+
+
+def test_what_is_free_is_not_on_the_bill() -> None:
+    meter, a = CostMeter(), torch.ones(8, 8)
+    with meter.charge("selection", "first"):
+        a @ a
+        with meter.free():
+            a @ a
+            meter.charge_flops("preparation", 5.0)
+            meter.count_target(1.0)
+        a @ a
+    bill = meter.bill()
+    assert (bill.flops, bill.target_passes) == (2 * 2 * 8**3, 0)
+    with meter.free():
+        meter.repeat(
+            {"counted": 7.0, "stated": {}, "seconds": 9.0, "examples": 3, "target_passes": [0, 1]}
+        )
+    assert meter.bill() == bill

@@ -13,7 +13,8 @@ import torch
 from benchmark.data import PreparedData
 from benchmark.models.batch import Batch
 from benchmark.study.study import RunSpec
-from benchmark.training.loop import DivergedError, Trainer
+from benchmark.training.hooks import DivergedError
+from benchmark.training.loop import Trainer
 
 MakeSpec = Callable[..., RunSpec]
 MakeTrainer = Callable[..., Trainer]

@@ -13,9 +13,10 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from baselines.mixtures.clusters import ClusterSettings, cluster
+from baselines.mixtures.clusters import Clusters, ClusterSettings, cluster
 from baselines.mixtures.crisp import Crisp, smoothed_histogram
 from baselines.row_embedding import text_encoder
+from benchmark.api.kept import Kept
 from benchmark.api.state import restore, state_of
 from benchmark.core.errors import UserError
 from benchmark.data.catalogue import Catalogue
@@ -55,22 +56,26 @@ def test_histogram_by_hand() -> None:
     assert weights.sum() == pytest.approx(1)
 
 
-def test_rows_are_uniform_within_a_cluster_and_clusters_follow_the_weights() -> None:
+def test_rows_are_uniform_within_a_cluster_and_clusters_follow_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     task = make_task(TextRows(["x"] * 10), byte_rows(["x"] * 8, 48), batch_size=2000)
     made = build(Crisp, task, count=2)
     labels = np.repeat([0, 1], [2, 8])
-    made.labels, made.target_labels = labels, np.array([0, 0, 0, 1])
+    found = Clusters(labels, np.array([0, 0, 0, 1]))
+    monkeypatch.setattr("baselines.mixtures.crisp.cluster", lambda *_: found)
     made.prepare()
     drawn = np.bincount(made.batch(0).positions, minlength=10) / 2000
     expected = np.repeat([made.weights[0] / 2, made.weights[1] / 8], [2, 8])
     np.testing.assert_allclose(drawn, expected, atol=0.03)
 
 
-def test_empty_clusters_are_reported_and_never_drawn() -> None:
+def test_empty_clusters_are_reported_and_never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     task = make_task(TextRows(["x"] * 10), byte_rows(["x"] * 8, 48))
     made = build(Crisp, task, count=4, smoothing=0.5)
     labels = np.repeat([0, 1], 5)
-    made.labels, made.target_labels = labels, np.array([0, 2, 2, 2])
+    found = Clusters(labels, np.array([0, 2, 2, 2]))
+    monkeypatch.setattr("baselines.mixtures.crisp.cluster", lambda *_: found)
     made.prepare()
     assert made.observe(0) == {
         "empty_clusters": 2,
@@ -87,15 +92,29 @@ def test_choice_is_a_function_of_the_seed(corpora_tasks: MakeTask) -> None:
     assert not first.equal(other)
 
 
-def test_goes_on_from_its_state_without_clustering(
-    corpora_tasks: MakeTask, monkeypatch: pytest.MonkeyPatch
+def test_goes_on_from_its_state_and_the_kept_clusters(
+    corpora_tasks: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = prepared(Crisp, corpora_tasks(), **SMALL)
-    resumed = build(Crisp, corpora_tasks(), **SMALL)
-    monkeypatch.setattr("baselines.mixtures.crisp.cluster", None)
-    restore(resumed, state_of(whole))
+    kept = Kept(tmp_path / "rows", tmp_path / "run")
+    whole = prepared(Crisp, corpora_tasks(kept=kept), **SMALL)
+    state = state_of(whole)
+    assert state.keys() == {"weights"}, "of which no size is that of the corpus"
+    resumed = build(Crisp, corpora_tasks(kept=kept), **SMALL)
+    monkeypatch.setattr("baselines.mixtures.clusters._fit", None)
+    restore(resumed, state)
     assert batches(resumed).equal(batches(whole))
     assert resumed.observe(3) == whole.observe(3)
+    assert resumed.task.meter.bill().flops == 0, "the bill of before has the clustering"
+
+
+@pytest.mark.parametrize(("count", "kind"), [(2, np.uint8), (256, np.uint8), (257, np.uint16)])
+def test_labels_are_as_narrow_as_can_be(
+    count: int, kind: type, corpora_tasks: MakeTask, tmp_path: Path
+) -> None:
+    settings = ClusterSettings.model_validate({**SMALL, "count": count})
+    task = corpora_tasks(kept=Kept(tmp_path / "rows", tmp_path / "run"))
+    for _ in range(2):  # computed, and found
+        assert cluster(task, settings).labels.dtype == kind
 
 
 def test_clustering_is_charged(corpora_tasks: MakeTask) -> None:

@@ -19,7 +19,8 @@ from baselines.mixtures.doge import (
 from benchmark.api.auxiliary import twin
 from benchmark.models.influence import Direction, dot, gradient
 from benchmark.models.losses import token_share
-from benchmark.models.optimisation import build_optimizer, inverse_square_root
+from benchmark.models.optimisation import build_optimizer
+from benchmark.models.protocol import inverse_square_root
 from tests.baselines.mixtures.mixture_tasks import charged, training_step_flops, unequal_task
 from tests.baselines.tasks import MakeTask, build, prepared
 

@@ -26,7 +26,8 @@ from baselines.mixtures.proxy_mixture import (
 )
 from benchmark.api.auxiliary import train, twin
 from benchmark.core.errors import UserError
-from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.models.protocol import inverse_square_root
 from tests.baselines.mixtures.mixture_tasks import (
     assert_refused,
     charged,

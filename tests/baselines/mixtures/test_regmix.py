@@ -11,7 +11,8 @@ import torch
 from baselines.mixtures.regmix import Regmix, best_mixture, random_mixtures
 from benchmark.api.auxiliary import resized
 from benchmark.api.kept import Kept
-from benchmark.models.optimisation import build_optimizer, inverse_square_root, update
+from benchmark.models.optimisation import build_optimizer, update
+from benchmark.models.protocol import inverse_square_root
 from tests.baselines.mixtures.mixture_tasks import assert_refused, charged, unequal_task
 from tests.baselines.tasks import MakeTask, build, harbour_share, prepared
 

@@ -133,7 +133,7 @@ def test_the_copy_counts_its_own_steps(corpora_tasks: MakeTask) -> None:
     train(task, expected, batches, 10, "cds adaptation", rate=task.peak_rate)
     method.adapt()
     assert weights_hash(method.after) == weights_hash(expected)
-    assert [rate_at(step, 10, 1.0) for step in (0, 1)] == [0.0, 1.0]
+    assert [rate_at(task, step, 10, 1.0) for step in (0, 1)] == [0.0, 1.0]
 
 
 def test_selects_by_the_models_of_the_starting_step(corpora_tasks: MakeTask) -> None:

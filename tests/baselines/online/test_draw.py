@@ -38,4 +38,4 @@ def test_flattening_reaches_its_floor_and_keeps_the_order(
     order = log_weights.argsort()
     assert bool((flat[order].diff() >= -1e-12).all())
     if effective_number(log_weights) >= least:
-        assert flat is log_weights
+        assert torch.equal(flat, log_weights)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from baselines.online.anograd import ANOGRAD
@@ -81,6 +83,11 @@ def test_influences_of_an_update_are_those_of_a_pass_of_their_own(
     assert batch.keep is not None
     other.learn(0, RowGradients(other.task.model, batch.rows))
     step(selector, 0)
+    made = selector.task.last_update
+    assert made is not None
+    assert made.gradients is not None
+    # Sums over parameters are taken in this order: it is part of a result's bits.
+    assert made.gradients.names == batch.keep
     for ours, theirs in zip(network_of(selector), network_of(other), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
@@ -133,6 +140,42 @@ def test_what_a_model_cannot_do_is_refused(
     with pytest.raises(UserError, match=message) as caught:
         build(DDS, task, **settings, **SMALL)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        (DDS, {"sub_batch_rows": 10_000}, r"sub_batch_rows: 10000 are more than the \d+ rows"),
+        (SOBA, {"sub_batch_rows": 10_000}, r"sub_batch_rows: 10000 are more than the \d+ rows"),
+        (
+            DDS,
+            {"effective_rows": 1000.0},
+            r"effective_rows: 1000 batches are more than the \d+ offered",
+        ),
+    ],
+)
+def test_more_rows_than_there_are_is_refused(
+    data: PreparedData, method: type[BilevelSelector], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        build(method, corpora_task(data), **settings, **SMALL)
+
+
+def test_the_rows_of_an_update_are_named_once() -> None:
+    with pytest.raises(ValidationError, match="sub_batch_rows: 4 goes with a pass"):
+        DDS.Hyperparameters(from_update=True, sub_batch_rows=4)
+
+
+def test_the_gradients_that_the_rows_trained_on_have_serve_the_update(data: PreparedData) -> None:
+    """Only where the two are the same rows; a step on them moves the model as a fresh one does."""
+    for settings in ({}, {"sub_batch_rows": 3}):
+        task, other = task_without_dropout(data), task_without_dropout(data)
+        batch = build(SOBA, task, **settings, **SMALL).batch(0)
+        assert (batch.gradients is None) == bool(settings)
+        for each, made in ((task, batch), (other, replace(batch, gradients=None))):
+            update(each.model, build_optimizer(list(each.model.parameters())), made, 0.1)
+        for ours, theirs in zip(task.model.parameters(), other.model.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_updates_of_parts_leave_the_rest_of_the_gradient_out(data: PreparedData) -> None:

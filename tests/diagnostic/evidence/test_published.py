@@ -12,12 +12,13 @@ from benchmark.core.errors import UserError
 from benchmark.diagnostic.evidence.fitting import fit_rule, write_rule
 from benchmark.diagnostic.evidence.write import write_evidence
 from benchmark.diagnostic.rule import load_rule
-from tests.conftest import CommandLine
+from tests.command_line import CommandLine
 from tests.diagnostic.conftest import without_fits
 
 RESULTS = Path(__file__).parents[3] / "results" / "diagnosis"
 
 
+@pytest.mark.long
 def test_the_rule_follows_from_the_records(tmp_path: Path) -> None:
     shipped = load_rule()
     assert shipped.fitted_on is not None
@@ -38,6 +39,7 @@ def test_the_rule_follows_from_the_records(tmp_path: Path) -> None:
     assert load_rule(tmp_path / "rule.yaml") == found
 
 
+@pytest.mark.long
 def test_an_unknown_target_is_named(adaptbench: CommandLine) -> None:
     wrong = adaptbench("rule", "fit", RESULTS, "--targets", "kvj")
     assert wrong.returncode == 2

@@ -31,6 +31,8 @@ from benchmark.diagnostic.rule import Fitted, Question, Rule
 from benchmark.diagnostic.settings import Settings
 from benchmark.diagnostic.summary import MEASURES
 
+pytestmark = pytest.mark.long
+
 TARGET_COUNT = 8
 
 

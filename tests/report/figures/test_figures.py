@@ -98,6 +98,7 @@ def visible_texts(figure: Figure) -> Iterator[tuple[Text, Bbox]]:
             yield text, text.get_window_extent()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("case", CASES)
 def test_no_text_is_clipped_or_overlaps_another(build: Build, case: str, name: str) -> None:
@@ -121,6 +122,7 @@ def test_no_text_is_clipped_or_overlaps_another(build: Build, case: str, name: s
     assert overlapping == []
 
 
+@pytest.mark.long
 def test_each_figure_is_written_in_both_formats_and_the_same_again(build: Build) -> None:
     results = build(methods=("random", "doge"), models=("mini", "small"))
     files, left_out = write_figures(results)

@@ -120,6 +120,7 @@ def test_a_wide_sign_takes_two_columns(chinese: str) -> None:
     assert chinese
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("domains")
 @pytest.mark.parametrize("domain", ["under_$5_$10", "法律", "a|b", r"$\frac{"])
 def test_a_selection_can_be_drawn_of_any_domain(build: Build, domain: str) -> None:
@@ -133,6 +134,7 @@ def test_a_selection_can_be_drawn_of_any_domain(build: Build, domain: str) -> No
     assert len({line.count(" | ") for line in rows}) == 1
 
 
+@pytest.mark.long
 def test_files_of_two_domains_are_never_the_same(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,13 @@ from benchmark.core.errors import UserError
 from benchmark.report.figures import write
 from benchmark.report.figures.write import make_pictures
 from benchmark.report.results.inputs import StudyResults, load_results
-from tests.conftest import CommandLine, wait_for
+from tests.command_line import CommandLine
+from tests.conftest import wait_for
 
 Build = Callable[..., Path]
 
 
+@pytest.mark.long
 def test_one_figure_is_the_same_as_among_all(build: Build) -> None:
     results = load_results(build())
     everything = make_pictures(results, formats=["png"])
@@ -36,6 +38,7 @@ def test_an_error_of_a_figure_is_raised_as_it_is(
         make_pictures(load_results(build()), formats=["png"])
 
 
+@pytest.mark.long
 def test_no_process_outlives_a_killed_command(build: Build, adaptbench: CommandLine) -> None:
     results = build(targets=[f"target_{number}" for number in range(8)], seeds=range(4))
     command = adaptbench.start("plot", results)

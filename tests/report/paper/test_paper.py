@@ -182,6 +182,7 @@ def test_every_table_states_its_rule(reference: Reference) -> None:
             assert f"rule {rule}" in " ".join(table.notes), table.title
 
 
+@pytest.mark.long
 def test_files_are_the_same_again(reference: Reference, tmp_path: Path, build: Build) -> None:
     results = load_results(build(seeds=(0, 1)))
     made = []
