@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: setup bench benchmark-speed test test-slow test-slurm test-examples test-wheel lint types imports docs check-docs same-bits
+.PHONY: setup bench benchmark-speed benchmark-recommend gpu test test-slow test-slurm test-long test-wheel lint types imports docs check-docs same-bits
 
 setup: $(READY)
 
@@ -18,7 +18,7 @@ bench: $(READY)
 	$(BIN)/adaptbench run mini --jobs $(JOBS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
@@ -27,8 +27,8 @@ test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
 		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
 
-test-examples: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests/examples tests/methods tests/cli
+test-long: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 # The built wheel, in an environment of its own.
 test-wheel: $(READY)
@@ -44,9 +44,24 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
-# What a step of each online method costs, on a machine that does nothing else meanwhile.
+# What a step of each online method costs, on a machine that does nothing else meanwhile, and what
+# the rest takes.
 benchmark-speed: $(READY)
+	$(BIN)/python -m tests.speed 1000000
 	$(BIN)/adaptbench time speed
+
+# How long the text measures of a recommendation take on a corpus of 50 MB.
+benchmark-recommend: $(READY)
+	$(BIN)/python -m tests.diagnostic.recommend.speed
+
+# On a machine with a card: the mathematics, resuming and losses there, and the speed of every method.
+gpu: $(READY)
+	mkdir -p results/published/speed
+	$(BIN)/python -m pytest -n 0 tests/golden tests/device --device cuda \
+		--junitxml results/published/speed/checks.xml
+	for size in mini small paper gpt2; do \
+		$(BIN)/adaptbench time speed_$$size --device cuda --results results/published/speed || exit 1; \
+	done
 
 # The pages of docs/reference, written from the code.
 docs: $(READY)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from key_tables import Models, code, docstrings_below, either, prose, table, without_meaning
+from meanings import MEANINGS
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -25,6 +26,9 @@ from benchmark.contract.problem import Problem
 from benchmark.contract.trial import Trial
 from benchmark.data.report import DataReport, NearDuplicates
 from benchmark.diagnostic.cheap import CHEAP
+from benchmark.diagnostic.recommend.features import MEANINGS as MEASURED
+from benchmark.diagnostic.recommend.records import RecommendationRecord
+from benchmark.diagnostic.recommend.rule import AdviceRule
 from benchmark.diagnostic.records import DiagnosisRecord
 from benchmark.diagnostic.rule import Rule
 from benchmark.diagnostic.summary import MEASURES
@@ -33,47 +37,12 @@ from benchmark.study import metrics
 from benchmark.study.records import RunRecord, StudyIndex
 from benchmark.study.step_times import StudyTimes
 from benchmark.study.study import Study
+from benchmark.tasks.images.options import ImageOptions, NetworkOptions
 from slurm.profile import Profile
 
 FOLDER = Path(__file__).parent / "reference"
 OWN = "baselines."
 HEAD = "<!-- Written by docs/generate_reference.py: change the code and run it, not this page. -->"
-MEANINGS = {
-    "stage": "`trained` or `fine_tuned`: while the method trains, or in the fine-tuning after it",
-    "step": "updates of the main model so far, in this stage",
-    "train_loss": "mean loss of the batches trained on since the line before, in nats",
-    "valid_loss": "loss on the target's valid rows, in nats a token",
-    "generic_loss": "loss on held-out generic rows, in nats a token",
-    "flops": "FLOPs of all that the run has done so far, the method's own work included",
-    "seconds": "wall time so far, without evaluation and checkpointing",
-    "examples": "rows trained on so far, those of auxiliary models included",
-    "sampled_rows": "a sample of the generic rows trained on since the line before, by place in "
-    "the corpus: see `benchmark/study/row_sample.py`",
-    "alignment/chosen": "mean inner product of the chosen rows' gradients with the target's",
-    "alignment/offered": "the same mean over all rows offered",
-    "classifier_loss": "logistic loss of the classifier at this step, in nats",
-    "empty_clusters": "clusters without a generic row",
-    "irreducible_loss/chosen": "mean loss of the rows chosen at this step under the reference, in "
-    "nats",
-    "influence_agreement": "rank correlation of what the network predicts with what was probed, on "
-    "rows that it was not fitted on, at the last refresh",
-    "loss_change/chosen": "mean loss of the rows chosen at this step after less before the copy "
-    "was fine-tuned, in nats",
-    "loss_change/offered": "the same mean over all rows of the big batch",
-    "objective": "minus the component of the target gradient along the weighted generic gradient, "
-    "at the last update that was not left out",
-    "outer_gradient_pull": "sum of the influences of the sub-batch's rows along the method's "
-    "direction, by the weights that the network gives them",
-    "outer_loss": "loss on the target batch that the weight network learns from, in nats a token; "
-    "of dds after its virtual step",
-    "reducible_loss/chosen": "mean loss of the rows chosen at this step under the main model less "
-    "that under the reference, in nats",
-    "reducible_loss/offered": "the same mean over all rows of the big batch",
-    "target_mass_in_empty_clusters": "share of the target's histogram that no generic row can fill",
-    "updates_left_out": "updates of the weight network left out so far, as there was no norm to "
-    "divide by",
-}
-"""Of what lines of measurements hold, but for what `benchmark.study.metrics` describes."""
 
 
 def page(title: str, *blocks: str) -> str:
@@ -152,8 +121,10 @@ def study(models: Models) -> str:
         "A study is a YAML file with the keys of [study](#study); `adaptbench run FILE` runs it. "
         "A method may be given by its name alone, and a source by the name of an embedded corpus "
         "or by a path. Where a key is unknown or a value invalid, the command says which values "
-        "are valid. A [profile](#profile) says how `adaptbench submit` sends runs to a cluster.",
-        *models.sections("study.md", [Study, Profile]),
+        "are valid. A [profile](#profile) says how `adaptbench submit` sends runs to a cluster. "
+        "`data.options` of task `images` are [image options](#image-options), `network` of a model "
+        "of it [network options](#network-options).",
+        *models.sections("study.md", [Study, Profile, ImageOptions, NetworkOptions]),
     )
 
 
@@ -165,8 +136,11 @@ def records(models: Models) -> str:
         "[study index](#study-index); for each run `runs/RUN/record.json`, a "
         "[run record](#run-record), and `runs/RUN/metrics.jsonl`, its [measurements](metrics.md); "
         "for each model, target and seed diagnosed `diagnosis/MODEL-TARGET-sSEED.json`, a "
-        "[diagnosis record](#diagnosis-record). `adaptbench time` writes `step_times.json`, "
-        "[study times](#study-times), and `adaptbench rule fit` a [rule](#rule).",
+        "[diagnosis record](#diagnosis-record), and for each recommendation "
+        "`recommendation/MODEL-TARGET-tierN.json`, a [recommendation record]"
+        "(#recommendation-record). `adaptbench time` writes `step_times.json`, "
+        "[study times](#study-times), `adaptbench recommend fit` an [advice rule](#advice-rule), "
+        "and `adaptbench rule fit` a [rule](#rule).",
         *models.sections(
             "records.md",
             [
@@ -177,12 +151,16 @@ def records(models: Models) -> str:
                 StudyTimes,
                 DiagnosisRecord,
                 Rule,
+                RecommendationRecord,
+                AdviceRule,
             ],
         ),
         "## Measures\n\nIn `measures` of a [checkpoint record](#checkpoint-record).",
         _meanings("measure", MEASURES),
         "## Predictors without gradients\n\nIn `cheap` of a [diagnosis record](#diagnosis-record).",
         _meanings("predictor", CHEAP),
+        "## Measures of a recommendation\n\nIn `values` of [measured](#measured).",
+        _meanings("measure", MEASURED),
     )
 
 
