@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.cli import messages
 from benchmark.cli.app import COMMANDS, main
 
 # A process that has loaded what commands load, of which calls are forked: Python and torch take
@@ -78,5 +79,7 @@ def call(
     os.environ.update(environment)
     for stream, file in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    # Consoles took their width when they were loaded, before this environment was.
+    messages.console.width = messages.messages.width = int(environment["COLUMNS"])
     sys.argv = ["adaptbench", *arguments]
     main()
