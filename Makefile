@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
-.PHONY: setup bench benchmark-speed benchmark-recommend gpu test test-slow test-slurm test-long test-wheel lint types imports docs check-docs same-bits
+.PHONY: setup bench benchmark-speed benchmark-recommend gpu test test-slow test-long lint types imports docs check-docs same-bits
 
 setup: $(READY)
 
@@ -23,16 +23,8 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
-test-slurm: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow \
-		tests/slurm/test_faults.py tests/slurm/test_executors.py tests/slurm/test_sweep.py
-
 test-long: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
-
-# The built wheel, in an environment of its own.
-test-wheel: $(READY)
-	$(BIN)/python -m pytest -m slow tests/test_wheel.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 lint: $(READY)
 	$(BIN)/ruff check .

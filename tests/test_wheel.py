@@ -1,4 +1,4 @@
-"""The built wheel works in a clean environment and an empty folder (slow: installs everything)."""
+"""The built wheel works in a clean environment and an empty folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[1]
 
 

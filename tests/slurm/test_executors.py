@@ -1,4 +1,4 @@
-"""The other executors, and runs on several processes (slow)."""
+"""The other executors, and runs on several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.command_line import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 HERE = {"heartbeat_seconds": 0.5, "lost_after_seconds": 5}
 
 

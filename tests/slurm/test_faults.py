@@ -1,4 +1,4 @@
-"""Everything that a cluster does to jobs, done to the study ``mini`` at a tiny budget (slow).
+"""Everything that a cluster does to jobs, done to the study ``mini`` at a tiny budget.
 
 With ``ADAPTBENCH_PACKAGES`` naming the ``packages`` folder of a cache, nothing is fetched.
 """
@@ -18,7 +18,7 @@ from tests.conftest import embedded_content
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 PROFILE = {
     **QUICK,

@@ -39,7 +39,7 @@ def test_a_dry_run_submits_nothing(sweep: SweepCommands, cluster: Cluster) -> No
     assert cluster.run("squeue", "--noheader") == ""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
     sweep: SweepCommands, cluster: Cluster, adaptbench: CommandLine
 ) -> None:
@@ -68,7 +68,7 @@ def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
     assert "nothing to submit" in sweep.submit()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cancel_then_submit_goes_on(
     sweep: SweepCommands, cluster: Cluster, adaptbench: CommandLine
 ) -> None:
