@@ -11,6 +11,7 @@ msgid ""
 msgstr "Content-Type: text/plain"
 
 #. a comment
+#.Remark: without a space
 #: file.py:3
 msgid "A \"long\" "
 "text\n"
