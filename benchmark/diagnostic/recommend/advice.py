@@ -169,7 +169,8 @@ def choose(names: Sequence[str], gains: Array, seed_spread: Mapping[str, float |
 
 def as_change(gain: float) -> float:
     """A gain (100 x log ratio) as the change of the loss in percent: below 0 is better."""
-    return float(100 * np.expm1(-gain / 100))
+    # 0 is added for pretraining's own, which would be -0.
+    return float(100 * np.expm1(-gain / 100)) + 0.0
 
 
 def _tie(a: str, b: str, difference: float, seed_spread: Mapping[str, float | None]) -> bool:

@@ -64,7 +64,7 @@ def _draw(axes: Axes, words: str, found: Recommended) -> None:
     axes.set_yticks(range(len(ordered)), names)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_ylim(-0.6, len(ordered) - 0.4)
-    axes.set_xlabel("change of loss in %, 90% interval; right: P(best)")
+    axes.set_xlabel("change of loss, %; right: P(best)")
     axes.set_title(f"{words}: {wrapped(found.method)}", loc="left")
 
 
