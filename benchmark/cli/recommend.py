@@ -42,7 +42,7 @@ from benchmark.report.tables.rendering import terminal
 from benchmark.study.budget import TrainingConfig
 from benchmark.study.contents import with_contents
 from benchmark.study.environment import cache_folder, describe
-from benchmark.study.study import RunSpec, Study
+from benchmark.study.study import PRETRAINING, RunSpec, Study
 from benchmark.training.start import set_up_torch
 
 StudiesArgument = Annotated[
@@ -122,7 +122,7 @@ def recommend_method(
         measured=measured,
         ends=recommend(fitted, measured, labels),
         outside=fitted.outside(measured),
-        left_out=tuple(label for label in entries if label not in (*fitted.methods, "pretraining")),
+        left_out=tuple(label for label in entries if label not in (*fitted.methods, PRETRAINING)),
         environment=measuring.environment,
     )
     folder = results / loaded.study

@@ -8,7 +8,7 @@ from benchmark.cli.messages import messages
 from benchmark.core.errors import unknown
 from benchmark.data import PreparedData, prepare
 from benchmark.running.progress import StudyProgress
-from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.study.study import PRETRAINING, MethodEntry, RunSpec, Study
 
 
 def pretraining_specs(
@@ -24,7 +24,7 @@ def pretraining_specs(
     if target is not None and target not in study.targets:
         raise unknown("target", target, study.targets, at="--target: ")
     changes = {
-        "methods": (MethodEntry(method="pretraining"),),
+        "methods": (MethodEntry(method=PRETRAINING),),
         "seeds": (study.seeds[0] if seed is None else seed,),
         "tuned": None,
     }

@@ -21,6 +21,7 @@ from benchmark.core.randomness import generator
 from benchmark.methods.registry import find_method
 from benchmark.models.batch import Batch
 from benchmark.models.checkpoint import load_checkpoint, save_checkpoint, weights_hash
+from benchmark.study.study import PRETRAINING
 from benchmark.training.beginnings import declared_steps
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ LEARNS_BELOW = 0.9
 
 def check_same_start(trial: Trial) -> str:
     """Same weights, stream and, where declared, beginning as every other method."""
-    reference = Trial(find_method("pretraining"), trial.problem).trainer("reference")
+    reference = Trial(find_method(PRETRAINING), trial.problem).trainer("reference")
     stream = stream_hash(reference.task)
     if trial.watch.changes:
         raise _broken(

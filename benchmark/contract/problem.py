@@ -13,7 +13,7 @@ from torch import nn
 from benchmark.core.tasks import LANGUAGE_MODELLING, find_task
 from benchmark.data import PreparedData, prepare
 from benchmark.models.evaluation import mean_token_loss
-from benchmark.study.study import MethodEntry, RunSpec, Study
+from benchmark.study.study import PRETRAINING, MethodEntry, RunSpec, Study
 from benchmark.tasks import TaskKind
 from benchmark.training.start import initial_model
 
@@ -67,7 +67,7 @@ def _study(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "study": "contract",
         **content,
-        "methods": ["pretraining"],
+        "methods": [PRETRAINING],
         "training": {
             "steps": STEPS,
             "batch": 8,

@@ -27,6 +27,7 @@ from benchmark.models.checkpoint import (
     weights_hash,
 )
 from benchmark.study.environment import code_digest
+from benchmark.study.study import PRETRAINING
 from benchmark.training.beginnings import SharedStage
 from benchmark.training.hooks import DivergedError, Hooks
 from benchmark.training.loop import Trainer
@@ -126,7 +127,7 @@ class Pretraining:
             if step == max(missing):
                 raise _EnoughError
 
-        method, hooks = find_method("pretraining"), Hooks(on_step=on_step)
+        method, hooks = find_method(PRETRAINING), Hooks(on_step=on_step)
         # A shared beginning longer than this would skip the first state that is missing.
         stage = self._stage(min(missing))
         trainer = Trainer(self.spec, self.data, model, method, progress, hooks, stage)

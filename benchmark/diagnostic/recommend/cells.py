@@ -12,7 +12,7 @@ from benchmark.diagnostic.recommend.fitting import Cell
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
 from benchmark.diagnostic.recommend.rule import FittedOn
-from benchmark.study.study import MethodEntry
+from benchmark.study.study import PRETRAINING, MethodEntry
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
@@ -47,7 +47,7 @@ def measured_cells(
     for study in studies:
         for outcome in study.outcomes:
             record = outcome.record
-            entry = MethodEntry(method="pretraining")
+            entry = MethodEntry(method=PRETRAINING)
             spec = record.spec.model_copy(update={"method": entry})
             data = prepare(spec)
             if data.fingerprint != record.data["fingerprint"]:

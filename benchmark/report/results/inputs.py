@@ -12,10 +12,10 @@ from benchmark.report.results.seconds import untimed, with_step_times
 from benchmark.study.frames import metrics_frame, study_frame
 from benchmark.study.records import RunRecord, load_records, read_index
 from benchmark.study.step_times import StudyTimes, read_times
-from benchmark.study.study import Study
+from benchmark.study.study import PRETRAINING, Study
 from benchmark.tasks import task_kind
 
-REFERENCE = "pretraining"
+REFERENCE = PRETRAINING
 _TEXT = ("model", "target", "method", "stage")
 # Stated, because a frame without rows would not know them.
 _SHARED_TYPES = {**dict.fromkeys(_TEXT, "str"), "seed": "int64", "step": "int64"}
