@@ -74,7 +74,7 @@ class SweepCommands:
         """Wait until every run is done."""
         self.wait("all done", lambda found: all(s.state == "done" for s in found.values()), seconds)
 
-    def wait_step(self, run: str, step: int, seconds: float = 60.0) -> AttemptState:
+    def wait_step(self, run: str, step: int, seconds: float = 120.0) -> AttemptState:
         """Wait until a run is at work beyond a step; what it said."""
 
         def beyond(found: dict[str, RunStatus]) -> bool:

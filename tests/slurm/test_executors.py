@@ -14,7 +14,7 @@ from tests.command_line import CommandLine
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 HERE = {"heartbeat_seconds": 0.5, "lost_after_seconds": 5}
 
 
@@ -33,7 +33,7 @@ def test_without_a_cluster_it_equals_a_plain_run(
         profile["array_parallelism"] = 2
     sweep = SweepCommands(adaptbench, content, profile)
     sweep.submit("--track", "tensorboard")
-    sweep.wait_done(100)
+    sweep.wait_done(200)
     shown = {file.parents[1] for file in sweep.results.glob("runs/*/tensorboard/events*")}
     assert len(shown) == len(sweep.statuses())
     assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
@@ -72,7 +72,7 @@ def test_two_processes_on_a_cluster_survive_the_death_of_one(
     sweep = SweepCommands(adaptbench, content, QUICK | {"resources": resources})
     sweep.submit()
     sweep.worker(sweep.wait_step("pretraining 0", 20)).send_signal(signal.SIGKILL)
-    sweep.wait_done(150)
+    sweep.wait_done(300)
     (record,) = load_records(sweep.results)
     assert record.environment.processes == 2
     plain = study_frame(plain_run(adaptbench, sweep))

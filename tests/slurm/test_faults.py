@@ -18,7 +18,7 @@ from tests.conftest import embedded_content
 from tests.slurm.commands import QUICK, SweepCommands, assert_equal_to_the_bit, plain_run
 from tests.slurm.conftest import Cluster, wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 PROFILE = {
     **QUICK,
@@ -65,7 +65,7 @@ def test_mini_survives_all_that_a_cluster_does(
     sweep.submit()
 
     # A job of a partition that goes before preempts what runs.
-    sweep.wait_step("pretraining 0", 20, seconds=200)
+    sweep.wait_step("pretraining 0", 20, seconds=400)
     cluster.run(
         "sbatch", "--partition=high", "--cpus-per-task=4", "--wrap=sleep 2", "--output=/dev/null"
     )
@@ -74,12 +74,12 @@ def test_mini_survives_all_that_a_cluster_does(
         lambda found: any(
             s.progress is not None and s.progress.phase == "requeued" for s in found.values()
         ),
-        60,
+        120,
     )
     # A worker is killed.
-    sweep.worker(sweep.wait_step("classifier 0", 40, 200)).send_signal(signal.SIGKILL)
+    sweep.worker(sweep.wait_step("classifier 0", 40, 400)).send_signal(signal.SIGKILL)
     # The node fails, and all that runs on it with it. It is back as soon as it is heard of.
-    sweep.wait_step("mixing 0", 20, 200)
+    sweep.wait_step("mixing 0", 20, 400)
     running = [s.progress for s in sweep.statuses().values() if s.state == "running"]
     cluster.run("scontrol", "update", "nodename=node1", "state=down", "reason=test")
     for said in running:
@@ -88,8 +88,8 @@ def test_mini_survives_all_that_a_cluster_does(
         sweep.kill(said, whole_job=True)
     # A run is told to save and requeue. (scancel would signal a task of an array again and again
     # while others of it wait.)
-    sweep.wait("told to requeue", _told_to_requeue, 200)
-    sweep.wait_done(500)
+    sweep.wait("told to requeue", _told_to_requeue, 400)
+    sweep.wait_done(900)
     wait_until(lambda: not cluster.run("squeue", "--noheader"), 60, "the queue is empty")
     logs = "".join(
         file.read_text(errors="replace") for file in adaptbench.cache.rglob("jobs/*_log.*")

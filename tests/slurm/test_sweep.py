@@ -19,7 +19,7 @@ from tests.slurm.commands import (
 )
 from tests.slurm.conftest import Cluster
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def test_killed_requeued_and_twice_submitted_it_equals_a_plain_run(
 ) -> None:
     first = adaptbench.start("submit", sweep.study, "--profile", sweep.profile)
     second = adaptbench.start("submit", sweep.study, "--profile", sweep.profile)
-    printed = [process.communicate(timeout=100) for process in (first, second)]
+    printed = [process.communicate(timeout=200) for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), printed
     sweep.worker(sweep.wait_step("cds 0", 20)).send_signal(signal.SIGKILL)
     said = sweep.wait_step("target_only 0", 20)
     cluster.run("scontrol", "requeue", said.job)
     # The job's own process: nobody is left to restart the run but the closing job.
     os.kill(sweep.wait_step("random 0", 1).pid, signal.SIGKILL)
-    sweep.wait_done(120)
+    sweep.wait_done(240)
     assert_equal_to_the_bit(sweep.results, plain_run(adaptbench, sweep))
     found = sweep.statuses()
     assert found["cds 0"].progress is not None
@@ -80,7 +80,7 @@ def test_cancel_then_submit_goes_on(
     assert {s.state for s in sweep.statuses().values()} <= {"cancelled", "done"}
     assert "cancelled" in adaptbench("status", sweep.study, "--all").stdout
     sweep.submit()
-    sweep.wait_done(100)
+    sweep.wait_done(200)
     logs = adaptbench("logs", sweep.study, "cds-s0")
     assert "Job completed successfully" in logs.stdout
 
