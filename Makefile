@@ -24,7 +24,7 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 test-long: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long and not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -33,7 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Files are handed out whole: the longest first, so that none is left to run alone at the end.
-LONGEST = ("test_faults.py", "test_contract.py", "test_wheel.py")
+LONGEST = (
+    "test_faults.py",
+    "test_contract.py",
+    "test_wheel.py",
+    "test_executors.py",
+    "test_sweep.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

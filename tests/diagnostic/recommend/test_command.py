@@ -27,6 +27,8 @@ from benchmark.study.study import Study
 from tests.conftest import sentences, study_content, write_corpus
 from tests.report.conftest import make_metrics, make_record, with_test_losses
 
+pytestmark = pytest.mark.long
+
 SUBJECTS = ("garden", "harbour", "kitchen")
 GAIN = 0.02
 """For each share of harbour in a target, in steps of a quarter."""
