@@ -124,11 +124,11 @@ def test_read_records(repository: Repository) -> None:
     (printed,) = repository.call("read_records.py")
     changes, steps = (table.splitlines() for table in printed.split("\n\n"))
     # Test losses of README.md: 2.614 and 2.349 (pretraining), 2.418 and 2.336 (mixing), on the
-    # target medical_hpo; dds does not get as low on valid as pretraining ends.
+    # target medical_hpo; there dds gets as low on valid as pretraining only when both end.
     assert row(changes, "mixing")[:2] == ["-7.5", "-0.5"]
     assert row(changes, "pretraining") == ["0.0"] * 4
     assert row(steps, "pretraining")[0] == "200"
-    assert row(steps, "dds") == ["never", "never"]
+    assert row(steps, "dds") == ["200", "never"]
     assert int(row(steps, "mixing")[0]) < int(row(steps, "classifier")[0]) < 200
 
 
