@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UserError
-from benchmark.diagnostic.recommend.features import Tier
+from benchmark.diagnostic.recommend.features import VERSION, Tier
 from benchmark.diagnostic.recommend.fitting import Cell
+from benchmark.diagnostic.recommend.kept import MeasuredTarget, read_measures, write_measures
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
 from benchmark.diagnostic.recommend.rule import FittedOn
@@ -16,6 +17,7 @@ from benchmark.study.study import PRETRAINING, MethodEntry
 
 if TYPE_CHECKING:
     from benchmark.data import PreparedData
+    from benchmark.study.records import RunRecord
     from benchmark.study.study import RunSpec
 
 Prepare = Callable[["RunSpec"], "PreparedData"]
@@ -38,35 +40,58 @@ def read_studies(folders: Sequence[Path], targets: Sequence[str] = ()) -> tuple[
 def measured_cells(
     studies: Sequence[Finished], tier: Tier, measuring: Measuring, prepare: Prepare
 ) -> list[Cell]:
-    """Every outcome of the studies with its target's measures, computed now where not kept.
+    """Every outcome of the studies with its target's measures.
+
+    Those that the study's results keep need no rows; the others are made now and kept there.
 
     Raises:
         UserError: the rows are not those of the runs; or as of `Measuring.measure`.
     """
     cells = []
     for study in studies:
+        kept = {(each.model, each.target): each for each in read_measures(study.folder, tier)}
+        found = dict(kept)
         for outcome in study.outcomes:
-            record = outcome.record
-            entry = MethodEntry(method=PRETRAINING)
-            spec = record.spec.model_copy(update={"method": entry})
-            data = prepare(spec)
-            if data.fingerprint != record.data["fingerprint"]:
-                raise UserError(
-                    f"{record.run_id}: trained on other rows (fingerprint "
-                    f"{record.data['fingerprint'][:8]}) than the sources give now "
-                    f"({data.fingerprint[:8]}): measure where the study was run, or run it again"
-                )
+            spec = outcome.record.spec
+            at = spec.model_name, spec.target_name
+            if at not in kept or not kept[at].is_of(outcome.record):
+                found[at] = _measured(outcome.record, tier, measuring, prepare)
             cells.append(
                 Cell(
                     study=study.study,
                     source=outcome.source,
-                    target=record.spec.target_name,
-                    measured=measuring.measure(spec, data, tier, record.parameters),
+                    target=spec.target_name,
+                    measured=found[at].measured,
                     gains=outcome.gains,
                     by_seed=outcome.by_seed,
                 )
             )
+        if found != kept:
+            write_measures(study.folder, tier, tuple(found.values()))
     return cells
+
+
+def _measured(
+    record: RunRecord, tier: Tier, measuring: Measuring, prepare: Prepare
+) -> MeasuredTarget:
+    entry = MethodEntry(method=PRETRAINING)
+    spec = record.spec.model_copy(update={"method": entry})
+    data = prepare(spec)
+    if data.fingerprint != record.data["fingerprint"]:
+        raise UserError(
+            f"{record.run_id}: trained on other rows (fingerprint "
+            f"{record.data['fingerprint'][:8]}) than the sources give now "
+            f"({data.fingerprint[:8]}): measure where the study was run, or run it again"
+        )
+    return MeasuredTarget(
+        model=spec.model_name,
+        target=spec.target_name,
+        data=data.fingerprint,
+        protocol=record.protocol,
+        features_version=VERSION,
+        measured=measuring.measure(spec, data, tier, record.parameters),
+        environment=measuring.environment,
+    )
 
 
 def fitted_on(studies: Sequence[Finished], cells: Sequence[Cell]) -> FittedOn:

@@ -50,8 +50,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Finished:
-    """A study's ``outcomes``, its ``methods`` by label, and how many runs it has, of which code."""
+    """A study's ``outcomes``, its ``methods`` by label, and how many runs it has, of which code.
 
+    ``folder``: of its results.
+    """
+
+    folder: Path
     study: str
     outcomes: tuple[Outcome, ...]
     methods: dict[str, MethodEntry]
@@ -99,6 +103,7 @@ def read_outcomes(folder: Path, targets: Sequence[str] = ()) -> Finished:
         raise UserError(f"{folder}: no run of {REFERENCE} on {', '.join(chosen)} has succeeded")
     ran = [r for r in results.records if r.spec.target_name in chosen]
     return Finished(
+        folder=folder,
         study=results.study.study,
         outcomes=tuple(found),
         methods={entry.label: entry for entry in results.study.methods},

@@ -205,6 +205,16 @@ def load_advice_rule(file: Path) -> AdviceRule:
     return load_config(file, AdviceRule, "a rule of `adaptbench recommend fit`")
 
 
+def shipped_rule(tier: Tier) -> AdviceRule:
+    """The rule that comes along, fitted to the fit part of the study atlas."""
+    return load_advice_rule(shipped_file(tier))
+
+
+def shipped_file(tier: Tier) -> Path:
+    """Its file."""
+    return Path(__file__).parent / "rules" / f"tier{tier}.yaml"
+
+
 def write_advice_rule(file: Path, rule: AdviceRule) -> None:
     """Publish a rule as YAML."""
     write_atomically(file, HEADER + dump_yaml(rule.model_dump(mode="json"), width=99))

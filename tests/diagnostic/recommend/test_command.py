@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def rule(finished: Path) -> Path:
     return file
 
 
-def test_a_rule_from_a_finished_study(finished: Path, rule: Path) -> None:
+def test_a_rule_from_a_finished_study(rule: Path) -> None:
     found = load_advice_rule(rule)
     assert found.fitted_on.studies == ("tiny",)
     assert (found.fitted_on.cells, found.fitted_on.runs) == (6, 18)
@@ -109,13 +110,31 @@ def test_a_rule_from_a_finished_study(finished: Path, rule: Path) -> None:
     assert found.seen.ranges["sample_rows"] == (100, 100)
     gain = found.ends["as_trained"].predictors["dsir"]
     assert gain.mean == pytest.approx(100 * GAIN * 2.5, rel=1e-3)
-    # Kept measures and the same rule again.
-    before = rule.read_bytes()
-    kept = {file: file.stat().st_mtime_ns for file in (finished / "cache/measures").iterdir()}
-    assert len(kept) == 6
-    run(finished, "fit", "tiny", "--out", rule)
-    assert rule.read_bytes() == before
-    assert kept == {f: f.stat().st_mtime_ns for f in (finished / "cache/measures").iterdir()}
+
+
+def test_measures_are_kept_with_the_results(finished: Path, rule: Path, tmp_path: Path) -> None:
+    file = finished / "results" / "tiny" / "measures" / "tier0.json"
+    kept = file.read_bytes()
+    again = tmp_path / "rule.yaml"
+    # Neither rows nor measures are in this cache.
+    (finished / "cache").rename(tmp_path / "elsewhere")
+    run(finished, "fit", "tiny", "--out", again)
+    assert again.read_bytes() == rule.read_bytes()
+    assert not (finished / "cache" / "prepared").exists()
+    # Measures of other rows are not taken for these: they are made anew.
+    content = json.loads(kept)
+    content["targets"][0]["data"] = "0" * 64
+    content["targets"][0]["measured"]["values"]["ngram_divergence"] = 9.0
+    file.write_text(json.dumps(content), encoding="utf-8")
+    shutil.rmtree(finished / "cache", ignore_errors=True)
+    (tmp_path / "elsewhere").rename(finished / "cache")
+    run(finished, "fit", "tiny", "--out", again)
+    assert again.read_bytes() == rule.read_bytes()
+    assert json.loads(file.read_bytes())["targets"] == json.loads(kept)["targets"]
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match=r"tier0\.json: "):
+        run(finished, "fit", "tiny", "--out", again)
+    file.write_bytes(kept)
 
 
 def test_a_recommendation_from_a_rule(finished: Path, rule: Path) -> None:
