@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+
+from benchmark.diagnostic.recommend.fitting import Cell
+from benchmark.diagnostic.recommend.rule import ENDS
+from benchmark.diagnostic.recommend.scoring import score_frozen
+from tests.diagnostic.recommend import made_up
 
 ATLAS = Path(__file__).parents[2] / "results" / "atlas"
 GAINS = {"pretraining": (0.0, 0.0, 0.0), "mixing": (2.0, 4.0, -3.0), "dds": (6.0, np.nan, -1.0)}
@@ -23,6 +29,13 @@ def summarise() -> Iterator[ModuleType]:
     sys.path.insert(0, str(ATLAS))
     yield importlib.import_module("summarise")
     sys.path.remove(str(ATLAS))
+
+
+@pytest.fixture
+def compare(summarise: ModuleType) -> ModuleType:
+    """Another script there."""
+    assert summarise
+    return importlib.import_module("compare")
 
 
 @pytest.fixture
@@ -75,3 +88,40 @@ def test_multipliers_are_quartiles(summarise: ModuleType, cells: pd.DataFrame) -
     rows = dict(summarise.multiplier_block(cells).rows)
     assert [cell.text for cell in rows["mixing"]] == ["2.00", "2.00", "2.00", "100% [100, 100]"]
     assert rows["dds"][3].text == "0% [0, 0]"
+
+
+def test_a_rule_is_compared_with_another_cell_by_cell(compare: ModuleType) -> None:
+    some = made_up.cells(6, seed=1)
+    good = score_frozen(some, made_up.fitted(renamed(made_up.cells(12, seed=2))))
+    blind = score_frozen(some, made_up.fitted(renamed(made_up.cells(12, seed=2), flat=True)))
+    same = dict(compare.difference_block(good, good).rows)["as trained"]
+    assert [cell.text for cell in same[2:]] == ["0.00 [0.00, 0.00]", "100%"]
+    regret, other, saved, _ = dict(compare.difference_block(blind, good).rows)["as trained"]
+    assert float(regret.text.split()[0]) > float(other.text.split()[0])
+    assert saved.best
+
+
+def test_intervals_of_the_control_are_counted(compare: ModuleType) -> None:
+    some = made_up.cells(6, seed=1)
+    control = dataclasses.replace(some[0], target="control_b_a")
+    rule = made_up.fitted(renamed(made_up.cells(12, seed=2)))
+    found = score_frozen([control, *some[1:]], rule)
+    said = dict(compare.control_block(found, 0).rows)["as trained"]
+    end = next(each for each in found.foretold["as_trained"] if each.cell is control)
+    outside = [label for label in end.low if not end.low[label] <= 0 <= end.high[label]]
+    assert outside
+    assert said[0].text == f"{3 - len(outside)} of 3"
+    assert all(label in said[1].text for label in outside)
+
+
+def renamed(some: list[Cell], flat: bool = False) -> list[Cell]:
+    """The cells of other sources; where ``flat``, of which one method gains most everywhere."""
+    gains = {end: {"mixing": 5.0, "dsir": 0.0, "dds": 1.0} for end in ENDS}
+    return [
+        dataclasses.replace(
+            cell,
+            source=f"other {cell.source}",
+            gains=gains if flat else cell.gains,
+        )
+        for cell in some
+    ]
