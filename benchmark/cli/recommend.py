@@ -230,7 +230,10 @@ def _cells(
             status.update(escape(f"measures of {at} ({done} of {count})"))
             return prepare_rows(spec.data, spec.target, measuring.cache)
 
-        return found, measured_cells(found, tier, measuring, prepare)
+        def leave_out(why: str) -> None:
+            messages.print(f"left out: {why}", markup=False, highlight=False)
+
+        return found, measured_cells(found, tier, measuring, prepare, leave_out)
 
 
 def _with_budget(study: Study, steps: int | None) -> Study:

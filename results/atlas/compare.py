@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import design
 import numpy as np
@@ -16,14 +17,18 @@ from outcomes import folders, mean
 from summarise import FOUND, scored
 
 from benchmark.core.files import write_atomically
+from benchmark.data import PreparedData
+from benchmark.diagnostic.recommend.cells import measured_cells
 from benchmark.diagnostic.recommend.features import Tier
 from benchmark.diagnostic.recommend.fitting import Cell as MeasuredCell
-from benchmark.diagnostic.recommend.kept import read_measures
+from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
 from benchmark.diagnostic.recommend.rule import ENDS, shipped_rule
 from benchmark.diagnostic.recommend.scoring import Foretold, Scored, score_frozen
 from benchmark.report.tables.blocks import Block, Cell, ungrouped
 from benchmark.report.tables.rendering import markdown
+from benchmark.study.environment import describe
+from benchmark.study.study import RunSpec
 
 TIERS: tuple[Tier, ...] = (0, 1)
 INTERVAL = "95% intervals by a bootstrap over sources; bold: the interval is above 0"
@@ -43,28 +48,13 @@ def main() -> None:
 
 
 def kept_cells(studies: Sequence[Finished], tier: Tier) -> list[MeasuredCell]:
-    """The cells of studies with the measures that are kept of them.
+    """The cells of studies with the measures that are kept of them; exits where one has none."""
 
-    Exits where a cell has none: `adaptbench recommend score` makes them.
-    """
-    cells = []
-    for study in studies:
-        kept = {each.target: each for each in read_measures(study.folder, tier)}
-        for outcome in study.outcomes:
-            target = outcome.record.spec.target_name
-            if target not in kept or not kept[target].is_of(outcome.record):
-                sys.exit(f"{study.study}: {target}: not measured: adaptbench recommend score")
-            cells.append(
-                MeasuredCell(
-                    study=study.study,
-                    source=outcome.source,
-                    target=target,
-                    measured=kept[target].measured,
-                    gains=outcome.gains,
-                    by_seed=outcome.by_seed,
-                )
-            )
-    return cells
+    def prepare(spec: RunSpec) -> PreparedData:
+        sys.exit(f"{spec.target_name}: not measured: run adaptbench recommend score")
+
+    measuring = Measuring(Path(), describe("cpu", 1), print)
+    return measured_cells(studies, tier, measuring, prepare, print)
 
 
 def difference_block(cheap: Scored, dear: Scored) -> Block:

@@ -13,6 +13,7 @@ from benchmark.diagnostic.recommend.kept import MeasuredTarget, read_measures, w
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
 from benchmark.diagnostic.recommend.rule import FittedOn
+from benchmark.diagnostic.recommend.text import require_documents
 from benchmark.study.study import PRETRAINING, MethodEntry
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ def read_studies(folders: Sequence[Path], targets: Sequence[str] = ()) -> tuple[
 
 
 def measured_cells(
-    studies: Sequence[Finished], tier: Tier, measuring: Measuring, prepare: Prepare
+    studies: Sequence[Finished],
+    tier: Tier,
+    measuring: Measuring,
+    prepare: Prepare,
+    leave_out: Callable[[str], None],
 ) -> list[Cell]:
     """Every outcome of the studies with its target's measures.
 
-    Those that the study's results keep need no rows; the others are made now and kept there.
+    Those that the study's results keep need no rows; the others are made now and kept there. What
+    cannot be measured, such as a sample of one document, is not among them: ``leave_out`` hears of
+    it.
 
     Raises:
         UserError: the rows are not those of the runs; or as of `Measuring.measure`.
@@ -52,7 +59,12 @@ def measured_cells(
         kept = {(each.model, each.target): each for each in read_measures(study.folder, tier)}
         found = dict(kept)
         for outcome in study.outcomes:
-            spec = outcome.record.spec
+            spec, data = outcome.record.spec, outcome.record.data
+            try:
+                require_documents(spec.target_name, data["rows"], data["documents"])
+            except UserError as error:
+                leave_out(f"study {study.study!r}: {error}")
+                continue
             at = spec.model_name, spec.target_name
             if at not in kept or not kept[at].is_of(outcome.record):
                 found[at] = _measured(outcome.record, tier, measuring, prepare)

@@ -48,7 +48,7 @@ class Measuring:
             UserError: a sample of one document, a corpus smaller than twice the sample, gradients
                 that are not finite, or a pretraining that diverges.
         """
-        require_documents(spec.target_name, data)
+        require_documents(spec.target_name, data.report.rows, data.report.documents)
         count = _parameters(spec, data) if parameters is None else parameters
         setting = setting_of(spec, count, data.report.rows, data.report.documents)
         text = self._kept(("text", data.fingerprint), lambda: self._text(data))

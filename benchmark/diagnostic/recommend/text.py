@@ -6,6 +6,7 @@ read. Of the target, only the train sample is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,14 +29,16 @@ FOLDS = 5
 INVERSE_REGULARISATION = 10.0
 
 
-def require_documents(target: str, data: PreparedData) -> None:
+def require_documents(target: str, rows: Mapping[str, int], documents: Mapping[str, int]) -> None:
     """Refuse a sample or a corpus that cannot be measured.
+
+    ``rows`` and ``documents`` by split, as in a data report.
 
     Raises:
         UserError: the sample is of one document, or the corpus has fewer rows than the sample.
     """
-    sample, generic = len(data.target_train), len(data.generic)
-    if data.report.documents["target_train"] < 2:
+    sample, generic = rows["target_train"], rows["generic"]
+    if documents["target_train"] < 2:
         raise UserError(
             f"targets.{target}.train: its {sample} rows are of one document, so that nothing can "
             "be held out by document: give a sample of two documents or more"

@@ -137,6 +137,20 @@ def test_measures_are_kept_with_the_results(finished: Path, rule: Path, tmp_path
     file.write_bytes(kept)
 
 
+def test_what_cannot_be_measured_is_left_out_and_named(finished: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results" / "tiny"
+    shutil.copytree(finished / "results" / "tiny", results)
+    (file,) = results.glob("runs/nano-t0-pretraining-*/record.json")
+    content = json.loads(file.read_text())
+    content["data"]["documents"]["target_train"] = 1
+    file.write_text(json.dumps(content), encoding="utf-8")
+    out = tmp_path / "rule.yaml"
+    words = ["recommend", "fit", "tiny", "--out", out, "--results", tmp_path / "results"]
+    said = CliRunner().invoke(app, [*map(str, words), "--cache", str(finished / "cache")])
+    assert "left out: study 'tiny': targets.t0.train: its" in said.stderr
+    assert load_advice_rule(out).fitted_on.cells == 5
+
+
 def test_a_recommendation_from_a_rule(finished: Path, rule: Path) -> None:
     arguments = (finished / "study.yaml", "--target", "t5", "--rule", rule)
     said = run(finished, *arguments)

@@ -148,12 +148,10 @@ def test_what_is_read_does_not_grow_with_the_corpus(data: PreparedData) -> None:
     assert generic.read <= 2 * SAMPLE + POOL + OTHERS
 
 
-def test_what_cannot_be_measured_is_refused(data: PreparedData) -> None:
-    require_documents("harbour", data)
-    documents = data.report.documents | {"target_train": 1}
-    alone = replace(data, report=data.report.model_copy(update={"documents": documents}))
+def test_what_cannot_be_measured_is_refused() -> None:
+    rows, documents = {"target_train": 100, "generic": 200}, {"target_train": 2}
+    require_documents("harbour", rows, documents)
     with pytest.raises(UserError, match=r"targets\.harbour\.train: its 100 rows are of one doc"):
-        require_documents("harbour", alone)
-    few: Any = Counting(data.generic, 150)
+        require_documents("harbour", rows, {"target_train": 1})
     with pytest.raises(UserError, match=r"data\.generic: its 150 rows are fewer than two for each"):
-        require_documents("harbour", replace(data, generic=few))
+        require_documents("harbour", rows | {"generic": 150}, documents)
