@@ -98,8 +98,16 @@ def _valid(parameter: Any, context: Any) -> str:
         "list[str]": "text, repeatable",
         "list[Path]": "path, repeatable",
     }
-    low = "" if parameter.min is None else f" at least {parameter.min}"
-    return f"{words.get(kind, kind)}{low}"
+    return f"{words.get(kind, kind)}{_bounds(parameter)}"
+
+
+def _bounds(parameter: Any) -> str:
+    low, high = parameter.min, parameter.max
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    if low is not None:
+        return f" at least {low}"
+    return "" if high is None else f" at most {high}"
 
 
 def _default(parameter: Any) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchmark.data.config import UNSAID, DataConfig
+
 
 def prose(text: str) -> str:
     """A docstring as Markdown."""
@@ -78,7 +80,10 @@ class Models:
             if not meaning and f"``{key}``" in (model.__doc__ or ""):
                 meaning = "see above"
             valid = self._valid(schema["properties"][key])
-            yield [f"`{prefix}{key}`", valid, _default(field), _said(meaning)]
+            default = _default(field)
+            if model is DataConfig and key in UNSAID:
+                default = f"`{UNSAID[key]}` (in a record: {default})"
+            yield [f"`{prefix}{key}`", valid, default, _said(meaning)]
 
     def _valid(self, schema: dict[str, Any]) -> str:
         """What a JSON schema allows, in words."""

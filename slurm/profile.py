@@ -77,9 +77,9 @@ class Profile(Frozen):
     the site's ``max_array_size`` (``scontrol show config | grep MaxArraySize``). A job is told
     ``signal_delay_seconds`` before its time limit; a run is requeued after at most
     ``max_timeouts`` time limits, restarted in its job after ``max_restarts`` deaths of its process
-    that no progress lies between, and dispatched anew at most ``max_attempts`` times. A run is
-    lost if its heartbeat is older than ``lost_after_seconds``. ``setup`` are shell lines that a
-    job starts with, ``sbatch`` further options of sbatch by name.
+    that no progress lies between, and dispatched ``max_attempts`` times at most, the first
+    included. A run is lost if its heartbeat is older than ``lost_after_seconds``. ``setup`` are
+    shell lines that a job starts with, ``sbatch`` further options of sbatch by name.
     """
 
     executor: Literal["slurm", "local", "debug"]

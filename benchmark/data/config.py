@@ -46,7 +46,7 @@ class DataConfig(Frozen):
     resemble, or whose document resembles, a held-out one (Jaccard similarity of token 5-grams from
     about .8 on), ``keep`` leaves them in. A study file that does not say keeps white space and
     removes near-duplicates; a record that does not say is from before there was a choice, and
-    means the defaults below.
+    means ``collapse`` and ``keep``.
     """
 
     generic: Source = Field(default_factory=builtin_generic)
