@@ -146,11 +146,13 @@ def fit(
 ) -> None:
     """Fit a rule of recommendations to what finished studies gained."""
     asked: Tier = 1 if tier else 0
-    found, cells = _cells(
+    found, cells, left_out = _cells(
         studies, listed(targets), asked, results, _measuring(cache, device, threads)
     )
     rule = fit_rule(cells, menu_of(found), asked, fitted_on(found, cells))
     write_advice_rule(out, rule)
+    for why in left_out:
+        messages.print(f"left out: {why}", highlight=False, markup=False)
     console.print(f"Fitted on {rule.fitted_on.words}.", highlight=False, markup=False)
     say_written([out])
 
@@ -190,7 +192,7 @@ def score(
         if tier is not None and tier != rule.tier:
             raise UserError(f"--tier: the rule of --against is of tier {rule.tier} (got {tier})")
         asked = rule.tier
-    found, cells = _cells(
+    found, cells, left_out = _cells(
         studies, listed(targets), asked, results, _measuring(cache, device, threads)
     )
     if rule is None:
@@ -198,7 +200,8 @@ def score(
     else:
         scored = score_frozen(cells, rule)
     folder = out or results_of(studies[0], results) / "recommendation" / f"score-tier{asked}"
-    written, blocks, lines = write_scores(folder, scored, cells, [each.study for each in found])
+    names = [each.study for each in found]
+    written, blocks, lines = write_scores(folder, scored, cells, names, left_out)
     for block in blocks:
         console.print(terminal(block))
     for line in lines:
@@ -217,7 +220,7 @@ def _cells(
     tier: Tier,
     results: Path,
     measuring: Measuring,
-) -> tuple[tuple[Finished, ...], list[Cell]]:
+) -> tuple[tuple[Finished, ...], list[Cell], list[str]]:
     found = read_studies([results_of(study, results) for study in studies], targets)
     with interruptible(), messages.status("measures") as status:
         count = sum(len(study.outcomes) for study in found)
@@ -230,10 +233,7 @@ def _cells(
             status.update(escape(f"measures of {at} ({done} of {count})"))
             return prepare_rows(spec.data, spec.target, measuring.cache)
 
-        def leave_out(why: str) -> None:
-            messages.print(f"left out: {why}", markup=False, highlight=False)
-
-        return found, measured_cells(found, tier, measuring, prepare, leave_out)
+        return found, *measured_cells(found, tier, measuring, prepare)
 
 
 def _with_budget(study: Study, steps: int | None) -> Study:

@@ -28,7 +28,7 @@ from benchmark.models.parallel import DriftGuard, any_process, is_first, wait_fo
 from benchmark.models.protocol import warmed_up
 from benchmark.models.transfer import Later, read_all
 from benchmark.study.records import StageResult
-from benchmark.study.stages import Stage
+from benchmark.study.stages import BEST_STEP, Stage
 from benchmark.study.study import RunSpec
 from benchmark.tasks import task_kind
 from benchmark.training.beginnings import SharedStage
@@ -218,7 +218,7 @@ class Trainer:
     def _close_at_best(self) -> None:
         """Go back to the stage's best step on valid, and score that."""
         load_model_state(self.model, self.progress.best_weights)
-        self._close_stage(self.progress.best_step, "best step on valid, step 0 included")
+        self._close_stage(self.progress.best_step, BEST_STEP)
 
     def _close_stage(self, step: int, rule: str) -> None:
         """Score the stage's model on test, once."""

@@ -13,7 +13,6 @@ from benchmark.diagnostic.recommend.kept import MeasuredTarget, read_measures, w
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
 from benchmark.diagnostic.recommend.rule import FittedOn
-from benchmark.diagnostic.recommend.text import require_documents
 from benchmark.study.study import PRETRAINING, MethodEntry
 
 if TYPE_CHECKING:
@@ -39,48 +38,45 @@ def read_studies(folders: Sequence[Path], targets: Sequence[str] = ()) -> tuple[
 
 
 def measured_cells(
-    studies: Sequence[Finished],
-    tier: Tier,
-    measuring: Measuring,
-    prepare: Prepare,
-    leave_out: Callable[[str], None],
-) -> list[Cell]:
-    """Every outcome of the studies with its target's measures.
+    studies: Sequence[Finished], tier: Tier, measuring: Measuring, prepare: Prepare
+) -> tuple[list[Cell], list[str]]:
+    """Every outcome of the studies with its target's measures, and what is left out, in words.
 
-    Those that the study's results keep need no rows; the others are made now and kept there. What
-    cannot be measured, such as a sample of one document, is not among them: ``leave_out`` hears of
-    it.
+    Measures that the study's results keep need no rows; the others are made now and kept there.
+    Left out is what cannot be measured, such as a sample of one document, and targets of which
+    pretraining has failed.
 
     Raises:
-        UserError: the rows are not those of the runs; or as of `Measuring.measure`.
+        UserError: the rows are not those of the runs.
     """
-    cells = []
+    cells: list[Cell] = []
+    left_out: list[str] = []
     for study in studies:
+        left_out += (f"study {study.study!r}: {why}" for why in study.left_out)
         kept = {(each.model, each.target): each for each in read_measures(study.folder, tier)}
         found = dict(kept)
         for outcome in study.outcomes:
-            spec, data = outcome.record.spec, outcome.record.data
-            try:
-                require_documents(spec.target_name, data["rows"], data["documents"])
-            except UserError as error:
-                leave_out(f"study {study.study!r}: {error}")
-                continue
+            spec = outcome.record.spec
             at = spec.model_name, spec.target_name
             if at not in kept or not kept[at].is_of(outcome.record):
                 found[at] = _measured(outcome.record, tier, measuring, prepare)
+            measured = found[at].measured
+            if measured is None:
+                left_out.append(f"study {study.study!r}: {found[at].why}")
+                continue
             cells.append(
                 Cell(
                     study=study.study,
                     source=outcome.source,
                     target=spec.target_name,
-                    measured=found[at].measured,
+                    measured=measured,
                     gains=outcome.gains,
                     by_seed=outcome.by_seed,
                 )
             )
         if found != kept:
             write_measures(study.folder, tier, tuple(found.values()))
-    return cells
+    return cells, left_out
 
 
 def _measured(
@@ -95,13 +91,19 @@ def _measured(
             f"{record.data['fingerprint'][:8]}) than the sources give now "
             f"({data.fingerprint[:8]}): measure where the study was run, or run it again"
         )
+    measured, why = None, ""
+    try:
+        measured = measuring.measure(spec, data, tier, record.parameters)
+    except UserError as error:
+        why = str(error)
     return MeasuredTarget(
         model=spec.model_name,
         target=spec.target_name,
         data=data.fingerprint,
         protocol=record.protocol,
         features_version=VERSION,
-        measured=measuring.measure(spec, data, tier, record.parameters),
+        measured=measured,
+        why=why,
         environment=measuring.environment,
     )
 

@@ -15,7 +15,7 @@ from benchmark.study.records import Cost
 from benchmark.study.study import MethodEntry, RunSpec
 
 Tier = Literal[0, 1]
-VERSION = 1
+VERSION = 2
 """Of all measures: one that changes what a measure is makes kept ones old."""
 
 MEANINGS = {

@@ -20,6 +20,7 @@ from benchmark.diagnostic.gradients import RowGradients
 from benchmark.diagnostic.pretrained import Checkpoint, put_into
 from benchmark.diagnostic.probe import finite_gradients
 from benchmark.diagnostic.recommend.choosing import CHOOSERS, best
+from benchmark.diagnostic.recommend.text import of_one_document
 from benchmark.diagnostic.settings import How
 
 if TYPE_CHECKING:
@@ -55,8 +56,12 @@ def checkpoint_shares(steps: int) -> tuple[float, ...]:
     return tuple(step / steps for step in at)
 
 
-def draw(data: PreparedData, seed: int, device: str) -> Probed:
-    """Random generic rows, random rows of the train sample in halves by document."""
+def draw(target_name: str, data: PreparedData, seed: int, device: str) -> Probed:
+    """Random generic rows, random rows of the train sample in halves by document.
+
+    Raises:
+        UserError: the rows drawn of the sample are of one document.
+    """
     order = generator(seed, "recommend", "generic").permutation(len(data.generic))
     sample = generator(seed, "recommend", "target").permutation(len(data.target_train))[:TARGET]
     # What tells the target from generic text is not itself chosen from.
@@ -67,6 +72,8 @@ def draw(data: PreparedData, seed: int, device: str) -> Probed:
     target = data.target_train.tokens(sample)
     documents = data.target_train.documents(sample)
     split = halves(documents, generator(seed, "recommend", "gradient halves"))
+    if not split.by_document:
+        raise of_one_document(target_name, len(sample))
     count = max(1, len(generic) // KEPT)
     chosen = {}
     for name, chooser in CHOOSERS.items():

@@ -27,8 +27,10 @@ class MeasuredTarget(Frozen):
     """As in the records of the runs."""
     features_version: int
     """Version of what measures mean."""
-    measured: Measured
-    """The measures and their cost."""
+    measured: Measured | None
+    """The measures and their cost; None: it cannot be measured."""
+    why: str = ""
+    """Why not."""
     environment: Environment
     """Where and with what they were made."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,22 +52,24 @@ class Measuring:
         require_documents(spec.target_name, data.report.rows, data.report.documents)
         count = _parameters(spec, data) if parameters is None else parameters
         setting = setting_of(spec, count, data.report.rows, data.report.documents)
-        text = self._kept(("text", data.fingerprint), lambda: self._text(data))
+        text = self._kept(("text", data.fingerprint), lambda: self._text(spec, data))
         if tier == 1:
             alike = self.environment.model_dump(exclude={"commit", "dirty", "host"})
             made = (spec.protocol, spec.seed, data.fingerprint, code_digest(), repr(alike))
             more = self._kept(("gradients", *made), lambda: self._gradients(spec, data))
         else:
-            more = {"values": {}, "cost": Cost()}
+            more = {"values": {}, "cost": Cost(seconds=text["seconds"])}
         values = {**text["values"], **more.pop("values"), **setting.measures}
         return Measured(tier=tier, task=spec.data.task, setting=setting, values=values, **more)
 
-    def _text(self, data: PreparedData) -> dict[str, Any]:
+    def _text(self, spec: RunSpec, data: PreparedData) -> dict[str, Any]:
         self.hear("text")
-        return {"values": text_measures(data, TEXT_SEED)}
+        start = time.perf_counter()
+        values = text_measures(spec.target_name, data, TEXT_SEED)
+        return {"values": values, "seconds": time.perf_counter() - start}
 
     def _gradients(self, spec: RunSpec, data: PreparedData) -> dict[str, Any]:
-        device = self.environment.device
+        device, start = self.environment.device, time.perf_counter()
 
         def listen(step: int, of: int, loss: float) -> None:
             self.hear(f"pretraining step {step} of {of}, loss {loss:.3f}")
@@ -75,7 +78,7 @@ class Measuring:
         checkpoints = pretraining.checkpoints(checkpoint_shares(spec.training.steps))
         self.hear("gradients")
         model = initial_model(spec, data).to(device)
-        probed, meter = draw(data, spec.seed, device), CostMeter()
+        probed, meter = draw(spec.target_name, data, spec.seed, device), CostMeter()
         found, how = gradient_measures(
             model, probed, checkpoints, spec.training.batch, spec.seed, meter
         )
@@ -87,7 +90,7 @@ class Measuring:
             "values": found,
             "checkpoints": [checkpoint.step for checkpoint in checkpoints],
             "gradients": how,
-            "cost": meter.bill().model_dump(),
+            "cost": meter.bill().model_dump() | {"seconds": time.perf_counter() - start},
             "run_flops": whole,
         }
 

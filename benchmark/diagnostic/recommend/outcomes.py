@@ -25,7 +25,7 @@ from benchmark.diagnostic.recommend.rule import ENDS
 from benchmark.report.results.inputs import REFERENCE, StudyResults, load_results
 from benchmark.report.results.summary import training_metrics
 from benchmark.study.records import RunRecord
-from benchmark.study.stages import STAGES
+from benchmark.study.stages import BEST_STEP, STAGES
 from benchmark.study.study import MethodEntry
 
 CELL = ["model", "target", "seed"]
@@ -52,7 +52,7 @@ class Outcome:
 class Finished:
     """A study's ``outcomes``, its ``methods`` by label, and how many runs it has, of which code.
 
-    ``folder``: of its results.
+    ``folder``: of its results; ``left_out``: the targets of which pretraining has failed.
     """
 
     folder: Path
@@ -62,6 +62,7 @@ class Finished:
     seeds: tuple[int, ...]
     runs: int
     commits: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def read_outcomes(folder: Path, targets: Sequence[str] = ()) -> Finished:
@@ -110,6 +111,12 @@ def read_outcomes(folder: Path, targets: Sequence[str] = ()) -> Finished:
         seeds=tuple(results.study.seeds),
         runs=len(ran),
         commits=tuple(sorted({r.environment.commit for r in ran})),
+        left_out=tuple(
+            f"targets.{r.spec.target_name}: {REFERENCE} has failed, over which gains are measured"
+            for r in ran
+            if r.spec.method.label == REFERENCE
+            and (r.spec.model_name, r.spec.target_name) not in records
+        ),
     )
 
 
@@ -153,10 +160,15 @@ def _losses(results: StudyResults) -> pd.DataFrame:
     ]
     training = training_metrics(results.metrics, runs).sort_values("step", kind="stable")
     ends = training[training["method"] == REFERENCE].groupby(CELL)["flops"].max()
+    trained = runs[runs["stage"] == STAGES[0]]
+    chosen = set(trained.loc[trained["rule"] == BEST_STEP, "method"])
     rows = []
     for (model, target, seed, method), curve in training.groupby([*CELL, "method"], sort=False):
         budget = ends.get((model, target, seed), math.nan)
-        loss = at_budget(curve["flops"].to_numpy(), curve["valid_loss"].to_numpy(), budget)
+        losses = curve["valid_loss"].to_numpy()
+        if method in chosen:
+            losses = np.minimum.accumulate(losses)
+        loss = at_budget(curve["flops"].to_numpy(), losses, budget)
         rows.append((model, target, seed, method, "equal_flops", loss))
     columns = [*CELL, "method", "end", "loss"]
     return pd.concat([*(p[columns] for p in parts), pd.DataFrame(rows, columns=columns)])
@@ -178,8 +190,11 @@ def _gains(losses: pd.DataFrame) -> Gains:
     for end, some in losses.groupby("end"):
         of = dict(zip(some["method"], some["loss"], strict=True))
         reference = of.pop(REFERENCE, math.nan)
-        gains = {label: 100 * math.log(reference / loss) for label, loss in of.items() if loss > 0}
-        found[str(end)] = {label: gain for label, gain in gains.items() if math.isfinite(gain)}
+        found[str(end)] = {
+            label: 100 * math.log(reference / loss)
+            for label, loss in of.items()
+            if 0 < loss < math.inf and 0 < reference < math.inf
+        }
     return found
 
 

@@ -1,4 +1,4 @@
-"""Linear regression of few observations from few sources, with all of its uncertainty.
+"""Linear regression of few observations from few sources, and how uncertain it is.
 
 ``y = a + x b + (of the source) + (of the observation)``. Slopes have a normal prior around 0 and
 are thereby shrunk; targets of one source share an effect of their own. How much shrinkage and how

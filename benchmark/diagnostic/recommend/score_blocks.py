@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.diagnostic.recommend.rule import ENDS
-from benchmark.diagnostic.recommend.scoring import UNEVEN, Scored
+from benchmark.diagnostic.recommend.scores import UNEVEN
+from benchmark.diagnostic.recommend.scoring import Scored
 from benchmark.report.tables.blocks import NOTHING, Block, Cell, ungrouped
 
 Table = dict[tuple[str, str, str], pd.Series]
@@ -21,8 +22,8 @@ GAINS = (
     "rule was fitted on; coverage: share of gains inside their 90% intervals"
 )
 QUESTIONS = (
-    f"Questions of which {UNEVEN:.0%} to {1 - UNEVEN:.0%} of cells say yes; Brier: mean squared "
-    "error of the probability, .25 for a coin"
+    f"A question counts if {UNEVEN:.0%} to {1 - UNEVEN:.0%} of cells say yes (*); Brier: mean "
+    "squared error of the probability, .25 for a coin"
 )
 
 
@@ -68,7 +69,9 @@ def _question_block(table: Table) -> Block:
     rows = []
     for question, end in _asked(table, "AUC"):
         area = table["AUC", question, end]
-        cells = (Cell(f"{area['base']:.0%}"), _cell(area), _cell(table["Brier", question, end]))
+        base, counts = area["base"], UNEVEN <= area["base"] <= 1 - UNEVEN
+        share = Cell(NOTHING if np.isnan(base) else f"{base:.0%}{' *' if counts else ''}")
+        cells = (share, _cell(area), _cell(table["Brier", question, end]))
         rows.append((f"{question}, {ENDS[end]}", cells))
     columns = ungrouped(("cells with a yes", "AUC", "Brier"))
     title = "Which of two gains more"
@@ -109,7 +112,8 @@ def sentences(scored: Scored) -> list[str]:
         sure = "surely better" if saved["low"] > 0 else "surely worse" if saved["high"] < 0 else ""
         lines.append(
             f"{ENDS[end]}: the recommendation saves {saved['value']:.2f}% of loss over always "
-            f"training what was best on average [{saved['low']:.2f}, {saved['high']:.2f}]"
+            f"training what was best on average [{saved['low']:.2f}, {saved['high']:.2f}; without "
+            f"one source or another {saved['least']:.2f} to {saved['most']:.2f}]"
             f"{f', {sure}' if sure else ': not told apart'}"
         )
     if scored.left_out:

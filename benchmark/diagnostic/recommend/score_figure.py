@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.diagnostic.recommend.rule import ENDS
-from benchmark.diagnostic.recommend.scoring import Foretold, Scored
+from benchmark.diagnostic.recommend.scores import Foretold
+from benchmark.diagnostic.recommend.scoring import Scored
 from benchmark.report.figures.style import GREY, method_styles, wrapped
 
 BINS = 5

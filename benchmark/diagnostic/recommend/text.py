@@ -39,10 +39,7 @@ def require_documents(target: str, rows: Mapping[str, int], documents: Mapping[s
     """
     sample, generic = rows["target_train"], rows["generic"]
     if documents["target_train"] < 2:
-        raise UserError(
-            f"targets.{target}.train: its {sample} rows are of one document, so that nothing can "
-            "be held out by document: give a sample of two documents or more"
-        )
+        raise of_one_document(target, sample)
     if generic < 2 * sample:
         raise UserError(
             f"data.generic: its {generic} rows are fewer than two for each of the {sample} rows of "
@@ -51,13 +48,27 @@ def require_documents(target: str, rows: Mapping[str, int], documents: Mapping[s
         )
 
 
-def text_measures(data: PreparedData, seed: int = 0) -> dict[str, float]:
-    """The measures of tier 0 by name; the same data and seed give the same bits."""
+def of_one_document(target: str, rows: int) -> UserError:
+    """What is wrong with rows of a sample that nothing can be held out of."""
+    return UserError(
+        f"targets.{target}.train: {rows} rows of it are of one document, so that nothing can be "
+        "held out by document: give a sample of two documents or more"
+    )
+
+
+def text_measures(target_name: str, data: PreparedData, seed: int = 0) -> dict[str, float]:
+    """The measures of tier 0 by name; the same data and seed give the same bits.
+
+    Raises:
+        UserError: the rows that are read of the sample are of one document.
+    """
     rng = generator(seed, "recommend", "text")
     sample = np.sort(rng.permutation(len(data.target_train))[:SAMPLE])
     count = len(sample)
     drawn = rng.permutation(len(data.generic))[: max(POOL + OTHERS, 2 * count)]
     target, documents = data.target_train.tokens(sample), data.target_train.documents(sample)
+    if len(np.unique(documents)) < 2:
+        raise of_one_document(target_name, count)
     first, second = (
         data.generic.tokens(part) for part in (drawn[:count], drawn[count : 2 * count])
     )
@@ -86,21 +97,23 @@ def auc_by_document(
     """ROC AUC of a linear n-gram classifier, target or generic, on rows of unseen documents.
 
     ``target``, ``generic`` ``[n, T]``; ``documents``, ``origins`` ``[n]`` are those of their rows.
+    A mean over folds: scores of two classifiers are not comparable, least where documents are so
+    uneven that the classes' shares differ between folds.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.preprocessing import normalize
 
-    count = min(FOLDS, len(np.unique(documents)))
+    count = min(FOLDS, len(np.unique(documents)), len(np.unique(origins)))
     fold = np.concatenate([folds(each, count, rng) for each in (documents, origins)])
     features = normalize(hashed_counts(np.concatenate([target, generic]), (1, 3)))
-    labels, scores = np.repeat([1, 0], [len(target), len(generic)]), np.zeros(len(fold))
+    labels, areas = np.repeat([1, 0], [len(target), len(generic)]), []
     for number in range(count):
         held = fold == number
         model = LogisticRegression(C=INVERSE_REGULARISATION, solver="liblinear", random_state=0)
         model.fit(features[~held], labels[~held])
-        scores[held] = model.decision_function(features[held])
-    return float(roc_auc_score(labels, scores))
+        areas.append(roc_auc_score(labels[held], model.decision_function(features[held])))
+    return float(np.mean(areas))
 
 
 def stand_in_gain(

@@ -22,15 +22,23 @@ from benchmark.report.tables.rendering import markdown, markdown_list
 
 
 def write_scores(
-    folder: Path, scored: Scored, cells: Sequence[Cell], studies: Sequence[str]
+    folder: Path,
+    scored: Scored,
+    cells: Sequence[Cell],
+    studies: Sequence[str],
+    left_out: Sequence[str] = (),
 ) -> tuple[list[Path], list[Block], list[str]]:
-    """Write everything into ``folder``; the files, the tables, the conclusions."""
-    blocks, lines = score_blocks(scored), sentences(scored)
+    """Write everything into ``folder``; the files, the tables, the conclusions.
+
+    ``left_out``: what could not be measured, in words.
+    """
+    blocks = score_blocks(scored)
+    lines = [*sentences(scored), *(f"left out: {why}" for why in left_out)]
     head = f"# How good recommendations are, on {', '.join(studies)}"
     document = "\n\n".join([head, markdown_list(lines), *map(markdown, blocks)]) + "\n"
     files = {
         folder / "README.md": document,
-        folder / "scores.json": json.dumps(_as_json(scored), indent=1) + "\n",
+        folder / "scores.json": json.dumps(_as_json(scored, left_out), indent=1) + "\n",
         folder / "cells.csv": _cells(cells).to_csv(index=False, lineterminator="\n"),
     }
     for file, text in files.items():
@@ -42,7 +50,7 @@ def write_scores(
     return written, blocks, lines
 
 
-def _as_json(scored: Scored) -> dict[str, object]:
+def _as_json(scored: Scored, left_out: Sequence[str]) -> dict[str, object]:
     rows = [
         {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
@@ -50,7 +58,12 @@ def _as_json(scored: Scored) -> dict[str, object]:
         }
         for row in scored.scores.to_dict("records")
     ]
-    return {"how": scored.how, "left_out": scored.left_out, "scores": rows}
+    return {
+        "how": scored.how,
+        "seen": scored.left_out,
+        "left_out": list(left_out),
+        "scores": rows,
+    }
 
 
 def _cells(cells: Sequence[Cell]) -> pd.DataFrame:

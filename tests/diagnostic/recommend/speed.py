@@ -49,7 +49,7 @@ def main(megabytes: float) -> None:
         data = prepare(config, target, folder / "cache")
         built = time.perf_counter()
         processor = time.process_time()
-        found = text_measures(data)
+        found = text_measures("target", data)
         spent = time.process_time() - processor
         print(f"{megabytes:g} MB, {len(data.generic):,} rows, built in {built - start:.1f} s")
         print(f"tier 0: {time.perf_counter() - built:.1f} s, {spent:.1f} s of processor time")

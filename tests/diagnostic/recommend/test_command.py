@@ -17,13 +17,16 @@ from typer.testing import CliRunner
 from benchmark.cli.app import app
 from benchmark.core.errors import UserError
 from benchmark.data import prepare
+from benchmark.diagnostic.recommend import measuring
 from benchmark.diagnostic.recommend.outcomes import at_budget, read_outcomes, source_name
 from benchmark.diagnostic.recommend.records import read_recommendation
 from benchmark.diagnostic.recommend.rule import load_advice_rule
 from benchmark.diagnostic.recommend.section import recommendation_grids
 from benchmark.diagnostic.recommend.terminal import terminal_recommendation
+from benchmark.diagnostic.recommend.text import of_one_document
 from benchmark.methods.registry import resolve
 from benchmark.study.records import write_index, write_metrics, write_record
+from benchmark.study.stages import BEST_STEP
 from benchmark.study.study import Study
 from tests.conftest import sentences, study_content, write_corpus
 from tests.report.conftest import make_metrics, make_record, with_test_losses
@@ -137,18 +140,30 @@ def test_measures_are_kept_with_the_results(finished: Path, rule: Path, tmp_path
     file.write_bytes(kept)
 
 
-def test_what_cannot_be_measured_is_left_out_and_named(finished: Path, tmp_path: Path) -> None:
-    results = tmp_path / "results" / "tiny"
-    shutil.copytree(finished / "results" / "tiny", results)
-    (file,) = results.glob("runs/nano-t0-pretraining-*/record.json")
-    content = json.loads(file.read_text())
-    content["data"]["documents"]["target_train"] = 1
-    file.write_text(json.dumps(content), encoding="utf-8")
+def test_what_cannot_be_measured_is_left_out_and_named(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished / "results" / "tiny", tmp_path / "results" / "tiny")
+    shutil.rmtree(tmp_path / "results" / "tiny" / "measures")
     out = tmp_path / "rule.yaml"
     words = ["recommend", "fit", "tiny", "--out", out, "--results", tmp_path / "results"]
-    said = CliRunner().invoke(app, [*map(str, words), "--cache", str(finished / "cache")])
-    assert "left out: study 'tiny': targets.t0.train: its" in said.stderr
+
+    def fit() -> str:
+        return (
+            CliRunner().invoke(app, [*map(str, words), "--cache", str(finished / "cache")]).stderr
+        )
+
+    def refuse(target: str, *_: object) -> None:
+        if target == "t0":
+            raise of_one_document(target, 100)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(measuring, "require_documents", refuse)
+        said = fit()
+    assert "left out: study 'tiny': targets.t0.train: 100 rows of it are of one" in said
     assert load_advice_rule(out).fitted_on.cells == 5
+    # Kept like a measure is.
+    assert fit() == said
 
 
 def test_a_recommendation_from_a_rule(finished: Path, rule: Path) -> None:
@@ -242,6 +257,24 @@ def test_gains_are_log_ratios_and_equal_flops_are_interpolated(build: Callable[.
     assert at_budget(flops, losses, 30.0) == 2.5
     assert at_budget(flops, losses, 90.0) == 2.0
     assert np.isnan(at_budget(flops, losses, 9.0))
+
+
+def test_a_best_step_counts_at_equal_flops_too(build: Callable[..., Path]) -> None:
+    folder = build(methods=("pretraining", "mixing"))
+    before = read_outcomes(folder, ["awsdocs"]).outcomes[0].gains["equal_flops"]["mixing"]
+    for file in folder.glob("runs/*awsdocs-mixing*/metrics.jsonl"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        trained = [line for line in lines if line["stage"] == "trained"]
+        trained[0]["valid_loss"] = 0.5 * min(line["valid_loss"] for line in trained)
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    last = read_outcomes(folder, ["awsdocs"]).outcomes[0].gains["equal_flops"]["mixing"]
+    assert last == pytest.approx(before)
+    for file in folder.glob("runs/*awsdocs-mixing*/record.json"):
+        content = json.loads(file.read_text())
+        content["stages"][0]["rule"] = BEST_STEP
+        file.write_text(json.dumps(content), encoding="utf-8")
+    best = read_outcomes(folder, ["awsdocs"]).outcomes[0].gains["equal_flops"]["mixing"]
+    assert best > last + 60
 
 
 def test_targets_of_one_package_are_one_source(finished: Path) -> None:

@@ -89,7 +89,7 @@ def test_checkpoints_are_different_steps() -> None:
 def test_a_real_model_sees_a_planted_target(
     model: nn.Module, data: PreparedData, checkpoints: list[Checkpoint]
 ) -> None:
-    meter, probed = CostMeter(), draw(data, 0, "cpu")
+    meter, probed = CostMeter(), draw("harbour", data, 0, "cpu")
     few = replace(probed, generic=probed.generic[:256], chosen={})
     found, how = gradient_measures(model, few, checkpoints[:1], 8, 0, meter)
     assert how == "vmap"

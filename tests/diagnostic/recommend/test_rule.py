@@ -14,6 +14,7 @@ from benchmark.diagnostic.recommend.advice import forecast, menu, recommend
 from benchmark.diagnostic.recommend.fitting import fit_rule
 from benchmark.diagnostic.recommend.regression import fit
 from benchmark.diagnostic.recommend.rule import AdviceRule, load_advice_rule, write_advice_rule
+from benchmark.diagnostic.recommend.scores import ALL_QUESTIONS
 from benchmark.diagnostic.recommend.scoring import score_frozen, score_left_out
 from tests.diagnostic.recommend.made_up import MENU, cells, fitted, measured, on, truth
 
@@ -150,7 +151,7 @@ def test_what_a_rule_cannot_be_asked(rule: AdviceRule, tmp_path: Path) -> None:
     write_advice_rule(file, rule)
     content = yaml.safe_load(file.read_text())
     for change, message in (
-        ({"features_version": 99}, "measures of version 99, these are 1: fit it again"),
+        ({"features_version": 99}, "measures of version 99, these are 2: fit it again"),
         ({"ends": {"later": content["ends"]["as_trained"]}}, "unknown end 'later'"),
         ({"tier": 3}, "tier"),
         ({"scales": {}}, "'all' is missing"),
@@ -179,8 +180,17 @@ def test_scores_on_held_out_sources() -> None:
     assert table.loc[("as_trained", "R2", "dsir"), "value"] > 0.7
     assert 0.75 <= table.loc[("as_trained", "coverage", "all methods"), "value"] <= 1
     asked = table.loc[("as_trained", "AUC")]
-    assert ((asked["base"] >= 0.3) & (asked["base"] <= 0.7)).all()
+    assert set(asked.index) == {
+        *("mixing > pretraining", "dsir > pretraining", "dds > pretraining"),
+        *("dsir > mixing", "dds > mixing"),
+        ALL_QUESTIONS,
+    }
     assert asked.loc["dsir > mixing", "value"] > 0.9
+    counted = asked[(asked["base"] >= 0.3) & (asked["base"] <= 0.7)]
+    assert 0 < len(counted) < 5
+    assert asked.loc[ALL_QUESTIONS, "value"] == pytest.approx(counted["value"].mean())
+    saved = regret.loc["saved over the best on average"]
+    assert saved["least"] < saved["value"] < saved["most"]
     # A source is predicted by a rule that has not seen it.
     assert len(found.foretold["as_trained"]) == len(some)
 
