@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -41,13 +42,15 @@ def read_cells(results: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
     kinds = {name: source["kind"] for name, source in design.read_sources().items()}
     rows: list[dict[str, Any]] = []
-    made: dict[str, Any] = {"runs": 0, "failed": 0, "seconds": 0.0, "commits": set()}
+    made: dict[str, Any] = {"runs": 0, "failed": Counter(), "seconds": 0.0, "commits": set()}
     for folder in results:
         finished, loaded = read_outcomes(folder), load_results(folder)
         multipliers = multipliers_of(loaded)
         assert multipliers is not None, "read_outcomes refuses a study without pretraining"
         made["runs"] += finished.runs
-        made["failed"] += sum(record.status != "done" for record in loaded.records)
+        made["failed"].update(
+            record.spec.method.label for record in loaded.records if record.status != "done"
+        )
         made["seconds"] += sum(
             (datetime.fromisoformat(r.finished) - datetime.fromisoformat(r.started)).total_seconds()
             for r in loaded.records
@@ -74,11 +77,16 @@ def read_cells(results: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.DataFrame(rows), made
 
 
+def cell_of(study: str) -> tuple[int, int, int]:
+    """Levels of steps, corpus and downsampling of the study file with this name."""
+    place = int(study.rsplit("_", 1)[1]) - 1
+    return list(itertools.product(range(3), range(3), range(3)))[place]
+
+
 def setting(outcome: Outcome, study: Study, kinds: dict[str, str]) -> dict[str, Any]:
     """Where in the design a cell is."""
     spec = outcome.record.spec
-    place = int(study.study.rsplit("_", 1)[1]) - 1
-    cell = list(itertools.product(range(3), range(3), range(3)))[place]
+    cell = cell_of(study.study)
     kind = kinds[spec.target_name.rsplit("_", 1)[0]]
     planted = study.targets[spec.target_name].planted
     share = "none" if planted is None else f"{planted.share:.0%}"

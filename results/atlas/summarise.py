@@ -65,10 +65,11 @@ def main() -> None:
 def how(cells: pd.DataFrame, made: dict[str, Any]) -> str:
     """How many cells and runs, and by which code."""
     commits = ", ".join(f"`{commit[:8]}`" for commit in sorted(made["commits"]))
+    failed = ", ".join(f"{count} of {label}" for label, count in made["failed"].items())
     return (
         f"{len(cells.drop_duplicates(['study', 'target']))} cells of {cells['source'].nunique()} "
         f"sources in {cells['study'].nunique()} study files; {made['runs']} runs, of which "
-        f"{made['failed']} failed; {made['seconds'] / 3600:.1f} hours of one core each; commits "
+        f"{failed or 'none'} failed; {made['seconds'] / 3600:.1f} hours of one core each; commits "
         f"{commits}. Written by `python results/atlas/summarise.py`; the design and its words are "
         "those of [preregistration.md](../preregistration.md)."
     )

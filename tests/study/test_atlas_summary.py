@@ -16,6 +16,7 @@ import pytest
 from benchmark.diagnostic.recommend.fitting import Cell
 from benchmark.diagnostic.recommend.rule import ENDS
 from benchmark.diagnostic.recommend.scoring import score_frozen
+from benchmark.study.records import Cost
 from tests.diagnostic.recommend import made_up
 
 ATLAS = Path(__file__).parents[2] / "results" / "atlas"
@@ -32,10 +33,10 @@ def summarise() -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def compare(summarise: ModuleType) -> ModuleType:
+def judge(summarise: ModuleType) -> ModuleType:
     """Another script there."""
     assert summarise
-    return importlib.import_module("compare")
+    return importlib.import_module("judge")
 
 
 @pytest.fixture
@@ -90,28 +91,46 @@ def test_multipliers_are_quartiles(summarise: ModuleType, cells: pd.DataFrame) -
     assert rows["dds"][3].text == "0% [0, 0]"
 
 
-def test_a_rule_is_compared_with_another_cell_by_cell(compare: ModuleType) -> None:
+def test_a_rule_is_compared_with_another_cell_by_cell(judge: ModuleType) -> None:
     some = made_up.cells(6, seed=1)
     good = score_frozen(some, made_up.fitted(renamed(made_up.cells(12, seed=2))))
     blind = score_frozen(some, made_up.fitted(renamed(made_up.cells(12, seed=2), flat=True)))
-    same = dict(compare.difference_block(good, good).rows)["as trained"]
-    assert [cell.text for cell in same[2:]] == ["0.00 [0.00, 0.00]", "100%"]
-    regret, other, saved, _ = dict(compare.difference_block(blind, good).rows)["as trained"]
+    same = dict(judge.difference_block(good, good).rows)["as trained"]
+    assert [cell.text for cell in same[2:]] == ["0.00 [0.00, 0.00]", "100%", "12"]
+    regret, other, saved, *_ = dict(judge.difference_block(blind, good).rows)["as trained"]
     assert float(regret.text.split()[0]) > float(other.text.split()[0])
     assert saved.best
 
 
-def test_intervals_of_the_control_are_counted(compare: ModuleType) -> None:
+def test_cells_that_one_tier_leaves_out_are_left_out(judge: ModuleType) -> None:
     some = made_up.cells(6, seed=1)
-    control = dataclasses.replace(some[0], target="control_b_a")
     rule = made_up.fitted(renamed(made_up.cells(12, seed=2)))
-    found = score_frozen([control, *some[1:]], rule)
-    said = dict(compare.control_block(found, 0).rows)["as trained"]
-    end = next(each for each in found.foretold["as_trained"] if each.cell is control)
-    outside = [label for label in end.low if not end.low[label] <= 0 <= end.high[label]]
-    assert outside
-    assert said[0].text == f"{3 - len(outside)} of 3"
-    assert all(label in said[1].text for label in outside)
+    fewer = judge.difference_block(score_frozen(some, rule), score_frozen(some[2:], rule))
+    assert dict(fewer.rows)["as trained"][-1].text == "10"
+
+
+def test_intervals_of_the_control_are_counted(judge: ModuleType) -> None:
+    some = made_up.cells(2, seed=1)
+    found = score_frozen(some, made_up.fitted(renamed(made_up.cells(12, seed=2))))
+    said = dict(judge.control_block(found, 0).rows)["as trained"]
+    foretold = found.foretold["as_trained"]
+    inside = [each.low[m] <= 0 <= each.high[m] for each in foretold for m in each.expected]
+    assert 0 < sum(inside) < len(inside) == 12
+    assert said[0].text == f"{sum(inside)} of 12"
+    assert said[2].text == f"{max(abs(g) for each in foretold for g in each.gain.values()):.1f}"
+
+
+def test_costs_are_shares_of_training(judge: ModuleType) -> None:
+    cells = []
+    for steps in judge.design.STEPS:
+        (cell,) = made_up.cells(1, seed=steps, targets=1)
+        setting = cell.measured.setting.model_copy(update={"rows_trained": 16 * steps})
+        cost = Cost(flops=30.0, seconds=2.0)
+        update = {"setting": setting, "cost": cost, "run_flops": 10.0 * steps, "tier": 1}
+        cells.append(dataclasses.replace(cell, measured=cell.measured.model_copy(update=update)))
+    training = {(cell.study, cell.target): 8.0 for cell in cells}
+    rows = dict(judge.cost_block(cells, training, 1).rows)
+    assert [cell.text for cell in rows["60 steps"]] == ["0.05", "0.25", "2.00"]
 
 
 def renamed(some: list[Cell], flat: bool = False) -> list[Cell]:
