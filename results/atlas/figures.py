@@ -5,6 +5,7 @@ from __future__ import annotations
 import design
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -16,6 +17,8 @@ from benchmark.report.results.inputs import REFERENCE
 
 FURTHEST = 12.0
 """Gains beyond it have the same colour."""
+TEN = colormaps["tab10"].colors
+"""As many colours as methods: where one is best is seen from afar."""
 TICKS = (30, 100, 300, 1000, 3000)
 LEVELS = {
     "steps": tuple(f"{steps}" for steps in design.STEPS),
@@ -35,9 +38,9 @@ def map_figure(cells: pd.DataFrame) -> Figure:
     for line, (end, words) in zip(panels, ENDS.items(), strict=True):
         best = with_best(cells, end)
         for axes, steps in zip(line, LEVELS["steps"], strict=True):
-            for method, style in styles.items():
+            for colour, (method, style) in zip(TEN, styles.items(), strict=False):
                 here = best[(best["steps"] == steps) & (best["best"] == method)]
-                look = {"color": style.colour, "marker": style.marker, "s": 34}
+                look = {"color": colour, "marker": style.marker, "s": 34}
                 axes.scatter(here["rows"], here["height"], label=method, **look)
             axes.set_xscale("log")
             axes.set_xticks(TICKS, [f"{rows:,}" for rows in TICKS])

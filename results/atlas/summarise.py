@@ -69,9 +69,9 @@ def how(cells: pd.DataFrame, made: dict[str, Any]) -> str:
     return (
         f"{len(cells.drop_duplicates(['study', 'target']))} cells of {cells['source'].nunique()} "
         f"sources in {cells['study'].nunique()} study files; {made['runs']} runs, of which "
-        f"{failed or 'none'} failed; {made['seconds'] / 3600:.1f} hours of one core each; commits "
-        f"{commits}. Written by `python results/atlas/summarise.py`; the design and its words are "
-        "those of [preregistration.md](../preregistration.md)."
+        f"{failed or 'none'} failed; {made['seconds'] / 3600:.1f} hours of wall time, summed over "
+        f"runs; commits {commits}. Written by `python results/atlas/summarise.py`; the design and "
+        "its words are those of [preregistration.md](../preregistration.md)."
     )
 
 
