@@ -71,6 +71,10 @@ METHODS: list[Any] = [
 """As `development_tiny` has them, so that its chosen settings contradict none."""
 
 
+OUTSIDE = {"cloud_commands": (1000, 0.0), "sphinx_messages": (300, 0.05), "speeches": (100, 0.0)}
+"""Targets of no source of the atlas: rows of the sample, planted share."""
+
+
 def digest(text: str) -> str:
     """What decides by a name alone."""
     return hashlib.blake2b(f"atlas {text}".encode(), digest_size=8).hexdigest()
@@ -198,16 +202,25 @@ def studies(sources: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for place, cell in enumerate(itertools.product(range(3), range(3), range(3))):
             held = [c for c in cells if c["part"] == part and c["cell"] == cell]
             if held:
-                name = f"{part}_{place + 1:02d}"
-                made[name] = _study(
-                    name, cell, {c["name"]: target(c, sources[c["source"]]) for c in held}
-                )
+                name, noisy = f"{part}_{place + 1:02d}", is_noisy(cell)
+                found = {c["name"]: target(c, sources[c["source"]]) for c in held}
+                made[name] = _study(name, cell, noisy, found)
     return made
 
 
-def _study(name: str, cell: tuple[int, int, int], targets: dict[str, Any]) -> dict[str, Any]:
+def outside() -> dict[str, Any]:
+    """A study of targets that are in neither part, for recommendations made before it is run."""
+    made = {}
+    for name, (rows, share) in OUTSIDE.items():
+        source = {"source": {"embedded": name, "part": "held_out"}}
+        made[name] = target({"source": name, "sample": rows, "share": share}, source)
+    return _study("outside", (1, 1, 1), False, made)
+
+
+def _study(
+    name: str, cell: tuple[int, int, int], noisy: bool, targets: dict[str, Any]
+) -> dict[str, Any]:
     steps, corpus, downsampling = STEPS[cell[0]], CORPUS[cell[1]], DOWNSAMPLING[cell[2]]
-    noisy = is_noisy(cell)
     noise = "half of it noise" if noisy else "no noise"
     return {
         "study": f"atlas_{name}",
@@ -268,6 +281,7 @@ def write() -> None:
             file.unlink()
     for name, study in made.items():
         (STUDIES / f"{name}.yaml").write_text(as_yaml(study), encoding="utf-8")
+    (HERE / "outside.yaml").write_text(as_yaml(outside()), encoding="utf-8")
 
 
 if __name__ == "__main__":

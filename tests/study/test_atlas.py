@@ -48,6 +48,7 @@ def test_the_study_files_are_what_the_design_says(
 ) -> None:
     files = {file.stem: file.read_text() for file in (ATLAS / "studies").glob("*.yaml")}
     assert files == {name: design.as_yaml(study) for name, study in made.items()}
+    assert (ATLAS / "outside.yaml").read_text() == design.as_yaml(design.outside())
 
 
 def test_every_study_is_valid_and_tuned_elsewhere(
