@@ -143,6 +143,36 @@ def _gain_rows(
     ]
 
 
+@dataclass(frozen=True)
+class _Question:
+    """Does one method gain more than another: the ``chance`` foretold and the ``difference``
+    measured in the cells ``[m]`` where both have a gain; ``of`` ``[n]`` tells which these are.
+    """
+
+    chance: Array
+    difference: Array
+    of: NDArray[np.bool_]
+
+    @property
+    def base(self) -> float:
+        return float((self.difference > 0).mean())
+
+    @property
+    def counts(self) -> bool:
+        return UNEVEN <= self.base <= 1 - UNEVEN
+
+    def area(self, counts: Array) -> Array:
+        return roc_auc(self.chance, self.difference, counts[:, self.of])
+
+    def brier(self, counts: Array) -> Array:
+        errors = (self.chance - (self.difference > 0)) ** 2
+        with np.errstate(invalid="ignore"):
+            return _mean(errors)(counts[:, self.of])
+
+
+_Measure = Callable[[_Question, Array], Array]
+
+
 def _of_questions(end: str, some: Sequence[Foretold]) -> list[dict[str, object]]:
     """AUC and Brier score of "a gains more than b", and their means over questions that count."""
     asked = list(dict.fromkeys(pair for each in some for pair in each.chance))
@@ -173,33 +203,3 @@ def _of_questions(end: str, some: Sequence[Foretold]) -> list[dict[str, object]]
 
             rows.append(_row(end, name, ALL_QUESTIONS, _bootstrapped(over_all, counts)))
     return rows
-
-
-@dataclass(frozen=True)
-class _Question:
-    """Does one method gain more than another: the ``chance`` foretold and the ``difference``
-    measured in the cells ``[m]`` where both have a gain; ``of`` ``[n]`` tells which these are.
-    """
-
-    chance: Array
-    difference: Array
-    of: NDArray[np.bool_]
-
-    @property
-    def base(self) -> float:
-        return float((self.difference > 0).mean())
-
-    @property
-    def counts(self) -> bool:
-        return UNEVEN <= self.base <= 1 - UNEVEN
-
-    def area(self, counts: Array) -> Array:
-        return roc_auc(self.chance, self.difference, counts[:, self.of])
-
-    def brier(self, counts: Array) -> Array:
-        errors = (self.chance - (self.difference > 0)) ** 2
-        with np.errstate(invalid="ignore"):
-            return _mean(errors)(counts[:, self.of])
-
-
-_Measure = Callable[[_Question, Array], Array]
