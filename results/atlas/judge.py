@@ -13,15 +13,13 @@ from collections.abc import Sequence
 
 import design
 import numpy as np
+from features import TIERS, measured
 from outcomes import cell_of, folders, mean
 from summarise import FOUND, scored
 
 from benchmark.core.files import write_atomically
-from benchmark.data import PreparedData, prepare
-from benchmark.diagnostic.recommend.cells import measured_cells
 from benchmark.diagnostic.recommend.features import Tier
 from benchmark.diagnostic.recommend.fitting import Cell as MeasuredCell
-from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import read_outcomes
 from benchmark.diagnostic.recommend.rule import ENDS, shipped_rule
 from benchmark.diagnostic.recommend.scores import Foretold
@@ -29,11 +27,7 @@ from benchmark.diagnostic.recommend.scoring import Scored, score_frozen
 from benchmark.diagnostic.recommend.write import write_scores
 from benchmark.report.tables.blocks import Block, Cell, ungrouped
 from benchmark.report.tables.rendering import markdown
-from benchmark.study.environment import cache_folder, describe
-from benchmark.study.study import RunSpec
-from benchmark.training.start import set_up_torch
 
-TIERS: tuple[Tier, ...] = (0, 1)
 INTERVAL = "95% intervals by a bootstrap over sources; bold: the interval is above 0"
 Pair = tuple[Foretold, Foretold]
 
@@ -49,15 +43,8 @@ def main() -> None:
         for outcome in study.outcomes
     }
     found, control, costs = [], [], []
-    set_up_torch("cpu", 1)
-    measuring = Measuring(cache_folder(None), describe("cpu", 1), print)
-
-    def rows(spec: RunSpec) -> PreparedData:
-        print(f"tier {tier}: {spec.target_name}", flush=True)
-        return prepare(spec.data, spec.target, measuring.cache)
-
     for tier in TIERS:
-        cells, left_out = measured_cells(studies, tier, measuring, rows)
+        cells, left_out = measured(studies, tier)
         rule = shipped_rule(tier)
         some = score_frozen([cell for cell in cells if not is_control(cell)], rule)
         names = [study.study for study in studies]
