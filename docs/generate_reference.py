@@ -102,12 +102,8 @@ def _valid(parameter: Any, context: Any) -> str:
 
 
 def _bounds(parameter: Any) -> str:
-    low, high = parameter.min, parameter.max
-    if low is not None and high is not None:
-        return f" from {low} to {high}"
-    if low is not None:
-        return f" at least {low}"
-    return "" if high is None else f" at most {high}"
+    limits = (("at least", parameter.min), ("at most", parameter.max))
+    return ",".join(f" {words} {limit}" for words, limit in limits if limit is not None)
 
 
 def _default(parameter: Any) -> str:
