@@ -15,6 +15,10 @@ class UserError(Exception):
     """
 
 
+class UnmeasurableError(UserError):
+    """These rows or this model do not have what was asked for, however often it is asked."""
+
+
 def where(file: Path | str | None, key: str | None = None) -> str:
     """``FILE: key: `` prefix of a message, leaving out what is not known."""
     parts = [str(part) for part in (file, key) if part]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UnmeasurableError, UserError
 from benchmark.methods.registry import find_method
 from benchmark.models.checkpoint import (
     load_checkpoint,
@@ -136,7 +136,7 @@ class Pretraining:
         except _EnoughError:
             progress.unlink(missing_ok=True)
         except DivergedError as error:
-            raise UserError(f"pretraining: {error}; lower training.rate") from error
+            raise UnmeasurableError(f"pretraining: {error}; lower training.rate") from error
 
     @cached_property
     def _folder(self) -> Path:

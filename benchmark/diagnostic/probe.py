@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UnmeasurableError
 from benchmark.core.randomness import generator
 from benchmark.diagnostic.alignment import cosines, one_sided
 from benchmark.diagnostic.gradients import RowGradients, row_gradients
@@ -143,13 +143,13 @@ def finite_gradients(model: nn.Module, rows: Tensor, what: str) -> RowGradients:
     """Gradients of ``rows`` ``[n, T]``; ``what`` they are, for errors.
 
     Raises:
-        UserError: one is not finite.
+        UnmeasurableError: one is not finite.
     """
     gradients = row_gradients(model, rows)
     finite = gradients.norms().isfinite()
     if not finite.all():
         number = int((~finite).nonzero()[0])
-        raise UserError(
+        raise UnmeasurableError(
             f"{what} {number}: the gradient is not finite ({int((~finite).sum())} of {len(rows)} "
             "rows): the model has diverged there; lower training.rate or choose an earlier --at"
         )

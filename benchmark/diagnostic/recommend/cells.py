@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UnmeasurableError, UserError
 from benchmark.diagnostic.recommend.features import VERSION, Tier
 from benchmark.diagnostic.recommend.fitting import Cell
 from benchmark.diagnostic.recommend.kept import MeasuredTarget, read_measures, write_measures
@@ -47,7 +47,7 @@ def measured_cells(
     pretraining has failed.
 
     Raises:
-        UserError: the rows are not those of the runs.
+        UserError: the rows are not those of the runs; a kept file is damaged.
     """
     cells: list[Cell] = []
     left_out: list[str] = []
@@ -94,7 +94,7 @@ def _measured(
     measured, why = None, ""
     try:
         measured = measuring.measure(spec, data, tier, record.parameters)
-    except UserError as error:
+    except UnmeasurableError as error:
         why = str(error)
     return MeasuredTarget(
         model=spec.model_name,

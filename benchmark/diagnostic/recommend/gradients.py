@@ -60,7 +60,7 @@ def draw(target_name: str, data: PreparedData, seed: int, device: str) -> Probed
     """Random generic rows, random rows of the train sample in halves by document.
 
     Raises:
-        UserError: the rows drawn of the sample are of one document.
+        UnmeasurableError: the rows drawn of the sample are of one document.
     """
     order = generator(seed, "recommend", "generic").permutation(len(data.generic))
     sample = generator(seed, "recommend", "target").permutation(len(data.target_train))[:TARGET]

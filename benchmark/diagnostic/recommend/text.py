@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UnmeasurableError
 from benchmark.core.randomness import generator
 from benchmark.diagnostic.cheap import ngram_divergence
 from benchmark.diagnostic.documents import folds, halves
@@ -35,22 +35,22 @@ def require_documents(target: str, rows: Mapping[str, int], documents: Mapping[s
     ``rows`` and ``documents`` by split, as in a data report.
 
     Raises:
-        UserError: the sample is of one document, or the corpus has fewer rows than the sample.
+        UnmeasurableError: the sample is of one document, or the corpus has too few rows for it.
     """
     sample, generic = rows["target_train"], rows["generic"]
     if documents["target_train"] < 2:
         raise of_one_document(target, sample)
     if generic < 2 * sample:
-        raise UserError(
+        raise UnmeasurableError(
             f"data.generic: its {generic} rows are fewer than two for each of the {sample} rows of "
             f"targets.{target}.train, to which as many random rows are compared twice: give a "
             "larger corpus or a smaller sample"
         )
 
 
-def of_one_document(target: str, rows: int) -> UserError:
+def of_one_document(target: str, rows: int) -> UnmeasurableError:
     """What is wrong with rows of a sample that nothing can be held out of."""
-    return UserError(
+    return UnmeasurableError(
         f"targets.{target}.train: {rows} rows of it are of one document, so that nothing can be "
         "held out by document: give a sample of two documents or more"
     )
@@ -60,7 +60,7 @@ def text_measures(target_name: str, data: PreparedData, seed: int = 0) -> dict[s
     """The measures of tier 0 by name; the same data and seed give the same bits.
 
     Raises:
-        UserError: the rows that are read of the sample are of one document.
+        UnmeasurableError: the rows that are read of the sample are of one document.
     """
     rng = generator(seed, "recommend", "text")
     sample = np.sort(rng.permutation(len(data.target_train))[:SAMPLE])

@@ -166,6 +166,21 @@ def test_what_cannot_be_measured_is_left_out_and_named(
     assert fit() == said
 
 
+def test_what_may_be_mended_is_not_kept_as_unmeasurable(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "results" / "tiny", tmp_path / "results" / "tiny")
+    shutil.rmtree(tmp_path / "results" / "tiny" / "measures", ignore_errors=True)
+    shutil.copytree(finished / "cache", tmp_path / "cache")
+    damaged = min((tmp_path / "cache" / "measures").iterdir())
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:10])
+    out = tmp_path / "rule.yaml"
+    with pytest.raises(UserError, match=r"damaged .*; remove it to redo"):
+        run(tmp_path, "fit", "tiny", "--out", out)
+    damaged.write_bytes(whole)
+    run(tmp_path, "fit", "tiny", "--out", out)
+    assert load_advice_rule(out).fitted_on.cells == 6
+
+
 def test_a_recommendation_from_a_rule(finished: Path, rule: Path) -> None:
     arguments = (finished / "study.yaml", "--target", "t5", "--rule", rule)
     said = run(finished, *arguments)
