@@ -42,15 +42,16 @@ def main() -> None:
         for study in studies
         for outcome in study.outcomes
     }
+    controls = {n for n, source in design.read_sources().items() if source["kind"] == "control"}
     found, control, costs = [], [], []
     for tier in TIERS:
         cells, left_out = measured(studies, tier)
         rule = shipped_rule(tier)
-        some = score_frozen([cell for cell in cells if not is_control(cell)], rule)
+        some = score_frozen([cell for cell in cells if name_of(cell) not in controls], rule)
         names = [study.study for study in studies]
         write_scores(FOUND / f"tier{tier}", some, cells, names, left_out)
         found.append(some)
-        quiet = [cell for cell in cells if is_control(cell) and not is_noisy(cell)]
+        quiet = [cell for cell in cells if name_of(cell) in controls and not is_noisy(cell)]
         control.append(control_block(score_frozen(quiet, rule), tier))
         costs.append(cost_block(cells, seconds, tier))
     blocks = [difference_block(*found), *costs, *control]
@@ -58,10 +59,9 @@ def main() -> None:
     write_atomically(FOUND / "tiers.md", document + "\n")
 
 
-def is_control(cell: MeasuredCell) -> bool:
-    """Whether the target is the generic mixture itself."""
-    name = cell.target.rsplit("_", 1)[0]
-    return str(design.read_sources()[name]["kind"]) == "control"
+def name_of(cell: MeasuredCell) -> str:
+    """The name of the cell's source in sources.yaml."""
+    return cell.target.rsplit("_", 1)[0]
 
 
 def is_noisy(cell: MeasuredCell) -> bool:
