@@ -17,6 +17,7 @@ from benchmark.cli.options import (
     DeviceOption,
     MethodsOption,
     ResultsOption,
+    RuleOption,
     TargetsOption,
     ThreadsOption,
     listed,
@@ -34,7 +35,7 @@ from benchmark.diagnostic.recommend.fitting import Cell, fit_rule, menu_of
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished
 from benchmark.diagnostic.recommend.records import RecommendationRecord, write_recommendation
-from benchmark.diagnostic.recommend.rule import load_advice_rule, write_advice_rule
+from benchmark.diagnostic.recommend.rule import load_advice_rule, shipped_rule, write_advice_rule
 from benchmark.diagnostic.recommend.scoring import score_frozen, score_left_out
 from benchmark.diagnostic.recommend.terminal import terminal_recommendation
 from benchmark.diagnostic.recommend.write import write_scores
@@ -60,17 +61,17 @@ app = typer.Typer()
 
 @app.command(
     "recommend",
-    epilog="Example: adaptbench recommend mine.yaml --target contracts --rule rule.yaml",
+    epilog="Example: adaptbench recommend mine.yaml --target contracts --budget 5000",
 )
 def recommend_method(
     study: Annotated[str, typer.Argument(help="A .yaml file, or an embedded study's name.")],
     target: Annotated[str, typer.Option(help="The target to choose a method for.")],
-    rule: Annotated[
-        Path | None,
-        typer.Option(help="File that recommend fit has written; none comes along yet."),
-    ] = None,
+    rule: RuleOption = None,
     tier: Annotated[
-        int | None, typer.Option(min=0, max=1, help="0: text; 1: gradients.", show_default="rule's")
+        int | None,
+        typer.Option(
+            min=0, max=1, help="0: text; 1: gradients too.", show_default="that of --rule, else 0"
+        ),
     ] = None,
     budget: Annotated[
         int | None,
@@ -91,15 +92,10 @@ def recommend_method(
 ) -> None:
     """Tell which method to train on a target, by a rule fitted to finished studies.
 
-    Of the target, only the train sample is read. `recommend fit` fits a rule, `recommend score`
-    measures how good it is.
+    Of the target, only the train sample is read. `recommend fit` fits a rule to studies of yours,
+    `recommend score` measures how good one is.
     """
-    if rule is None:
-        raise UserError(
-            "--rule: none comes along yet, as the study for it has not been run: give a file that "
-            "adaptbench recommend fit STUDY ... has written"
-        )
-    fitted = load_advice_rule(rule)
+    fitted = shipped_rule(1 if tier else 0) if rule is None else load_advice_rule(rule)
     loaded = with_contents(load(study), cache_folder(cache))
     first = next(iter(loaded.models)) if model is None else model
     (spec,) = pretraining_specs(_with_budget(loaded, budget), first, target, seed)
@@ -117,7 +113,7 @@ def recommend_method(
         target=target,
         protocol=spec.protocol,
         data=data.fingerprint,
-        rule=str(rule),
+        rule=None if rule is None else str(rule),
         fitted_on=fitted.fitted_on.words,
         measured=measured,
         ends=recommend(fitted, measured, labels),

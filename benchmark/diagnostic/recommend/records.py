@@ -59,8 +59,8 @@ class RecommendationRecord(Frozen):
     """As in the records of the runs that are advised, with the budget that was asked for."""
     data: str
     """The data's ``fingerprint``, as in the records of those runs."""
-    rule: str
-    """File of the rule."""
+    rule: str | None
+    """File of the rule; None: the one that comes along."""
     fitted_on: str
     """What the rule was fitted on, in words."""
     measured: Measured

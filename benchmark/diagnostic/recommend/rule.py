@@ -22,6 +22,8 @@ ENDS = {
     "equal_flops": "at equal FLOPs",
 }
 POOLED = "all"
+NAMED = 3
+"""More studies than these are told by the first and the last."""
 HEADER = """\
 # Expected gain of each method over pretraining, 100 x the log ratio of losses, from measures that
 # are standardised: (value - centre) / spread. Written by `adaptbench recommend fit`.
@@ -118,10 +120,10 @@ class FittedOn(Frozen):
     @property
     def words(self) -> str:
         """For a reader of a recommendation."""
-        return (
-            f"{len(self.sources)} sources, {self.cells} cells and {self.runs} runs of "
-            f"{', '.join(self.studies)}"
-        )
+        names = ", ".join(self.studies)
+        if len(self.studies) > NAMED:
+            names = f"{len(self.studies)} studies, {self.studies[0]} to {self.studies[-1]}"
+        return f"{len(self.sources)} sources, {self.cells} cells and {self.runs} runs of {names}"
 
 
 class AdviceRule(Frozen):

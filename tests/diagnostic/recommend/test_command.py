@@ -20,7 +20,7 @@ from benchmark.data import prepare
 from benchmark.diagnostic.recommend import measuring
 from benchmark.diagnostic.recommend.outcomes import at_budget, read_outcomes, source_name
 from benchmark.diagnostic.recommend.records import read_recommendation
-from benchmark.diagnostic.recommend.rule import load_advice_rule
+from benchmark.diagnostic.recommend.rule import load_advice_rule, shipped_rule
 from benchmark.diagnostic.recommend.section import recommendation_grids
 from benchmark.diagnostic.recommend.terminal import terminal_recommendation
 from benchmark.diagnostic.recommend.text import of_one_document
@@ -207,6 +207,17 @@ def test_a_recommendation_from_a_rule(finished: Path, rule: Path) -> None:
     assert file.read_bytes() == first
 
 
+def test_without_a_rule_the_one_that_comes_along_is_used(finished: Path) -> None:
+    said = run(finished, finished / "study.yaml", "--target", "t5")
+    file = finished / "results" / "tiny" / "recommendation" / "nano-t5-tier0.json"
+    record = read_recommendation(file)
+    assert record.rule is None
+    assert record.fitted_on == shipped_rule(0).fitted_on.words
+    assert "atlas_fit_01 to atlas_fit_27" in record.fitted_on
+    # 1,600 sentences of two subjects and a model of 16 units are like nothing in the atlas.
+    assert "Outside what the rule has seen: " in said
+
+
 def test_scores_of_a_study(finished: Path, rule: Path) -> None:
     said = run(finished, "score", "tiny", "--out", finished / "scores")
     files = {str(p.relative_to(finished / "scores")) for p in (finished / "scores").rglob("*.*")}
@@ -230,7 +241,6 @@ def test_scores_of_a_study(finished: Path, rule: Path) -> None:
 def test_bad_input_is_refused(finished: Path, rule: Path, tmp_path: Path) -> None:
     study = finished / "study.yaml"
     for arguments, message in (
-        ((study, "--target", "t5"), "--rule: none comes along yet"),
         ((study, "--target", "t9", "--rule", rule), "--target: unknown target 't9'"),
         ((study, "--target", "t5", "--rule", tmp_path / "no.yaml"), "no.yaml: cannot be read"),
         ((study, "--target", "t5", "--rule", study), "unknown key"),

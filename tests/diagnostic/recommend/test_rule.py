@@ -124,6 +124,13 @@ def test_a_rule_is_read_back_as_it_was(rule: AdviceRule, tmp_path: Path) -> None
     assert file.read_text().startswith("# Expected gain of each method")
 
 
+def test_what_a_rule_was_fitted_on_in_words(rule: AdviceRule) -> None:
+    few = rule.fitted_on.model_copy(update={"studies": ("a", "b", "c")})
+    assert few.words.endswith(" runs of a, b, c")
+    many = rule.fitted_on.model_copy(update={"studies": ("a", "b", "c", "d")})
+    assert many.words.endswith(" runs of 4 studies, a to d")
+
+
 def test_a_rule_says_what_lies_outside(rule: AdviceRule) -> None:
     rng = np.random.default_rng(0)
     assert rule.outside(cells(24, seed=1)[0].measured) == ()
