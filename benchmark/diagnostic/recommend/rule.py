@@ -113,9 +113,9 @@ class FittedOn(Frozen):
     seeds: tuple[int, ...]
     """Seeds of the runs."""
     runs: int
-    """How many runs there were."""
+    """How many runs the studies have, those of targets that are left out included."""
     cells: int
-    """(model, target) pairs, over the seeds of which gains are means."""
+    """(model, target) pairs that were fitted to, over the seeds of which gains are means."""
 
     @property
     def words(self) -> str:
@@ -123,7 +123,9 @@ class FittedOn(Frozen):
         names = ", ".join(self.studies)
         if len(self.studies) > NAMED:
             names = f"{len(self.studies)} studies, {self.studies[0]} to {self.studies[-1]}"
-        return f"{len(self.sources)} sources, {self.cells} cells and {self.runs} runs of {names}"
+        return (
+            f"{len(self.sources)} sources and {self.cells} cells, of {self.runs:,} runs of {names}"
+        )
 
 
 class AdviceRule(Frozen):
@@ -194,8 +196,14 @@ class AdviceRule(Frozen):
             slack = 1e-9 * max(abs(low), abs(high))
             if not low - slack <= values[name] <= high + slack:
                 words = name.replace("_", " ")
-                found.append(f"{words} {values[name]:,.5g} (seen: {low:,.5g} to {high:,.5g})")
+                value, least, most = map(_shown, (values[name], low, high))
+                found.append(f"{words} {value} (seen: {least} to {most})")
         return tuple(found)
+
+
+def _shown(value: float) -> str:
+    """A count whole, another number as far as it matters."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.3g}"
 
 
 def load_advice_rule(file: Path) -> AdviceRule:

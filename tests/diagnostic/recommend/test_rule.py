@@ -134,9 +134,9 @@ def test_what_a_rule_was_fitted_on_in_words(rule: AdviceRule) -> None:
 def test_a_rule_says_what_lies_outside(rule: AdviceRule) -> None:
     rng = np.random.default_rng(0)
     assert rule.outside(cells(24, seed=1)[0].measured) == ()
-    found = rule.outside(measured(99.0, rng, documents=5000))
+    found = rule.outside(measured(99.0, rng, documents=1_234_567))
     assert any(words.startswith("ngram divergence 99 (seen: -") for words in found)
-    assert any(words.startswith("sample documents 5,000 (seen:") for words in found)
+    assert any(words.startswith("sample documents 1,234,567 (seen:") for words in found)
     other = measured(0.0, rng).model_copy(update={"task": "images"})
     assert "task images (seen: language_modelling)" in rule.outside(other)
 
