@@ -56,10 +56,18 @@ def load_yaml(text: str) -> Any:
         raise ValueError("not valid YAML: nested too deeply") from None
 
 
-def dump_yaml(content: Any, width: int | None = None) -> str:
-    """YAML that `load_yaml` reads as ``content``, keys in their order."""
+def dump_yaml(content: Any, width: int | None = None, *, compact: bool = False) -> str:
+    """YAML that `load_yaml` reads as ``content``, keys in their order.
+
+    ``compact``: lists and mappings that hold no others are written in one line, or as few as fit.
+    """
     return yaml.dump(
-        content, Dumper=_StrictDumper, sort_keys=False, allow_unicode=True, width=width
+        content,
+        Dumper=_StrictDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=width,
+        default_flow_style=None if compact else False,
     )
 
 
