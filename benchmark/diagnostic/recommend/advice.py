@@ -15,7 +15,7 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.core.randomness import generator
 from benchmark.diagnostic.recommend.features import MEANINGS, Measured
 from benchmark.diagnostic.recommend.records import Expected, Recommended
-from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule, End
+from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule
 from benchmark.report.results.inputs import REFERENCE
 
 Array = NDArray[np.float64]
@@ -50,16 +50,18 @@ class Forecast:
         return (REFERENCE, *self.labels), np.hstack([zeros, self.draws])
 
 
-def forecast(end: End, standardised: Mapping[str, float], labels: Sequence[str]) -> Forecast:
+def forecast(
+    rule: AdviceRule, end: str, standardised: Mapping[str, float], labels: Sequence[str]
+) -> Forecast:
     """The gains of ``labels``, drawn together with the correlation of their residuals.
 
     Each gain alone has Student's distribution with what the fit does not know, the spread of
     sources and that of cells; methods share the draw of how wide a distribution is.
     """
-    found = [end.predictors[label](standardised) for label in labels]
-    expected, scale = (np.array(each, dtype=float) for each in zip(*found, strict=True))
-    freedom = np.array([end.predictors[label].freedom for label in labels])
-    correlation = np.array([[end.correlation[a][b] for b in labels] for a in labels])
+    found = [rule.expected(end, label, standardised) for label in labels]
+    expected, scale, freedom = (np.array(each, dtype=float) for each in zip(*found, strict=True))
+    known = rule.ends[end].correlation
+    correlation = np.array([[known[a][b] for b in labels] for a in labels])
     # Correlations over different cells need not be those of any distribution: mended if so.
     values, vectors = np.linalg.eigh((correlation + correlation.T) / 2)
     root = vectors * np.sqrt(np.clip(values, 1e-9, None))
@@ -117,27 +119,28 @@ def recommend(
     """
     standardised = rule.standardised(measured)
     return {
-        name: _of_end(ENDS[name], end, standardised, known)
+        name: _of_end(rule, name, standardised, known)
         for name, end in rule.ends.items()
         if (known := [label for label in labels if label in end.predictors])
     }
 
 
 def _of_end(
-    words: str, end: End, standardised: Mapping[str, float], labels: Sequence[str]
+    rule: AdviceRule, end: str, standardised: Mapping[str, float], labels: Sequence[str]
 ) -> Recommended:
-    found = forecast(end, standardised, labels)
+    seed_spread = rule.ends[end].seed_spread
+    found = forecast(rule, end, standardised, labels)
     names, draws = found.with_reference
     best = draws.max(axis=1)
     chance = np.bincount(draws.argmax(axis=1), minlength=len(names)) / len(draws)
     regret = (best[:, None] - draws).mean(axis=0)
     low, high = found.bounds
     gains = np.concatenate([[0.0], found.expected])
-    chosen = choose(names, gains, end.seed_spread)
+    chosen = choose(names, gains, seed_spread)
     tied = tuple(
         name
         for name, gain in zip(names, gains, strict=True)
-        if name != chosen and _tie(chosen, name, gains[names.index(chosen)] - gain, end.seed_spread)
+        if name != chosen and _tie(chosen, name, gains[names.index(chosen)] - gain, seed_spread)
     )
     expected = {
         name: Expected(
@@ -153,7 +156,7 @@ def _of_end(
         method=chosen,
         regret=expected[chosen].regret,
         no_difference=tied,
-        why=_why(words, chosen, names, gains, end, standardised, tied),
+        why=_why(rule, end, chosen, standardised, names, gains, tied),
         expected=expected,
     )
 
@@ -180,25 +183,24 @@ def _tie(a: str, b: str, difference: float, seed_spread: Mapping[str, float | No
 
 
 def _why(
-    words: str,
+    rule: AdviceRule,
+    end: str,
     chosen: str,
+    standardised: Mapping[str, float],
     names: Sequence[str],
     gains: Array,
-    end: End,
-    standardised: Mapping[str, float],
     tied: Sequence[str],
 ) -> str:
     """One sentence: what is expected, and which measure says so most."""
+    words = ENDS[end]
     if chosen == REFERENCE:
         top = names[int(np.argmax(gains))]
         more = "" if top == REFERENCE else f", not even by {top},"
         return f"No gain{more} is expected {words} that is larger than one seed's spread."
-    predictor = end.predictors[chosen]
-    shares = {name: slope * standardised[name] for name, slope in predictor.slopes.items()}
+    shares = rule.shares(end, chosen, standardised)
     name = max(shares, key=lambda each: abs(shares[each]))
-    side, effect = ("above" if standardised[name] > 0 else "below"), "for"
-    if shares[name] < 0:
-        effect = "against"
+    side = "above" if standardised[name] > 0 else "below"
+    effect = "for" if shares[name] > 0 else "against"
     gain = gains[names.index(chosen)]
     told = f"; no different: {', '.join(tied)}" if tied else ""
     return (

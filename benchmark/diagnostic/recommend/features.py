@@ -29,7 +29,11 @@ MEANINGS = {
     "alignment_gradient": "alignment of a batch chosen by gradients, less a random one's",
     "log_documents": "logarithm (base 2) of the sample's documents",
     "log_passes": "logarithm (base 2) of the rows trained on over those of the sample",
+    "log_rows_trained": "logarithm (base 2) of the rows trained on",
+    "log_generic_rows": "logarithm (base 2) of the rows of the generic corpus",
 }
+OF_SETTING = ("log_rows_trained", "log_generic_rows")
+"""What every regression uses beside three measures."""
 OF_MODEL = ("gradient_cosine", *(name for name in MEANINGS if name.startswith("alignment_")))
 """Measures with another unit in each model, standardised within it."""
 
@@ -54,6 +58,8 @@ class Setting(Frozen):
         return {
             "log_documents": math.log2(self.sample_documents),
             "log_passes": math.log2(self.rows_trained / self.sample_rows),
+            "log_rows_trained": math.log2(self.rows_trained),
+            "log_generic_rows": math.log2(self.generic_rows),
         }
 
 
@@ -67,7 +73,7 @@ class Measured(Frozen):
     setting: Setting
     """What was asked."""
     values: dict[str, float]
-    """Every measure of the tier, by name."""
+    """Measures of text and, in tier 1, of gradients, by name."""
     checkpoints: tuple[int, ...] = ()
     """Steps of pretraining at which gradients were taken, of which measures are means."""
     gradients: str = ""
@@ -77,6 +83,11 @@ class Measured(Frozen):
     run_flops: float | None = None
     """FLOPs of training the model once, the least that an advised run costs; None: not counted."""
 
+    @property
+    def known(self) -> dict[str, float]:
+        """Every measure of the tier, those that follow from the setting too."""
+        return self.values | self.setting.measures
+
 
 def features_of(entry: MethodEntry, tier: Tier) -> tuple[str, ...]:
     """The measures by which the gain of a method is predicted."""
@@ -84,9 +95,9 @@ def features_of(entry: MethodEntry, tier: Tier) -> tuple[str, ...]:
     last = "log_passes" if kind is None else "log_documents"
     if tier == 0:
         told = f"stand_in_{kind}" if kind in CHOOSERS else "classifier_auc"
-        return ("ngram_divergence", told, last)
+        return ("ngram_divergence", told, last, *OF_SETTING)
     told = "ngram_divergence" if kind is None else f"alignment_{kind}"
-    return ("gradient_cosine", told, last)
+    return ("gradient_cosine", told, last, *OF_SETTING)
 
 
 def setting_of(

@@ -18,16 +18,18 @@ from benchmark.diagnostic.recommend.features import (
     features_of,
 )
 from benchmark.diagnostic.recommend.outcomes import Finished, Gains
-from benchmark.diagnostic.recommend.regression import FEWEST, Posterior, fit
+from benchmark.diagnostic.recommend.regression import FEWEST, fit
 from benchmark.diagnostic.recommend.rule import (
     ENDS,
     POOLED,
     AdviceRule,
     End,
+    Evidence,
     FittedOn,
     Predictor,
     Scale,
     SeenSetting,
+    standardise,
 )
 from benchmark.report.results.inputs import REFERENCE
 from benchmark.study.study import MethodEntry
@@ -104,6 +106,7 @@ def fit_rule(
         methods={label: entry.method for label, entry in menu.items() if label in kept},
         seen=_seen(cells, names),
         scales=scales,
+        evidence=_evidence(cells, names),
         ends=ends,
     )
 
@@ -123,11 +126,15 @@ def _fit_end(
         known = np.isfinite(gains)
         if len(set(sources[known])) < FEWEST:
             continue
-        columns = [names.index(name) for name in used]
-        x = standardised[:, columns]
+        x = standardised[:, [names.index(name) for name in used]]
         found = fit(x[known], gains[known], sources[known])
-        predictors[label] = _predictor(found, used, gains[known])
-        residuals[label] = gains - found.coefficients[0] - x @ found.coefficients[1:]
+        predictors[label] = Predictor(
+            measures=used,
+            kernel=found.kernel,
+            gains=tuple(_rounded(gain) if np.isfinite(gain) else None for gain in gains),
+        )
+        residuals[label] = np.full(len(cells), np.nan)
+        residuals[label][known] = found.left_out
     if not predictors:
         return None
     means = {REFERENCE: 0.0, **{label: each.mean for label, each in predictors.items()}}
@@ -139,17 +146,14 @@ def _fit_end(
     )
 
 
-def _predictor(found: Posterior, names: Sequence[str], gains: Array) -> Predictor:
-    intercept, *slopes = map(_rounded, found.coefficients)
-    return Predictor(
-        intercept=intercept,
-        slopes=dict(zip(names, slopes, strict=True)),
-        covariance=tuple(tuple(map(_rounded, row)) for row in found.covariance),
-        within=_rounded(found.within),
-        between=_rounded(found.between),
-        freedom=_rounded(found.freedom),
-        mean=_rounded(gains.mean()),
-        cells=len(gains),
+def _evidence(cells: Sequence[Cell], names: Sequence[str]) -> Evidence:
+    return Evidence(
+        targets=tuple(cell.target for cell in cells),
+        sources=tuple(cell.source for cell in cells),
+        parameters=tuple(cell.measured.setting.parameters for cell in cells),
+        measures={
+            name: tuple(_rounded(cell.measured.known[name]) for cell in cells) for name in names
+        },
     )
 
 
@@ -193,7 +197,7 @@ def _scales(cells: Sequence[Cell], names: Sequence[str]) -> dict[str, Scale]:
 
 
 def _scale(measured: Sequence[Measured], names: Iterable[str]) -> Scale:
-    values = {name: np.array([each.values[name] for each in measured]) for name in names}
+    values = {name: np.array([each.known[name] for each in measured]) for name in names}
     centre = {name: _rounded(each.mean(), 12) for name, each in values.items()}
     spread = {name: _rounded(each.std()) for name, each in values.items()}
     return Scale(
@@ -208,16 +212,12 @@ def _scale(measured: Sequence[Measured], names: Iterable[str]) -> Scale:
 def _standardised(
     measured: Measured, scales: dict[str, Scale], names: Sequence[str]
 ) -> list[float]:
-    pooled = scales[POOLED]
-    own = scales.get(str(measured.setting.parameters), pooled)
-    of = {name: own if name in OF_MODEL else pooled for name in names}
-    return [
-        (measured.values[name] - of[name].centre[name]) / of[name].spread[name] for name in names
-    ]
+    known, count = measured.known, measured.setting.parameters
+    return [standardise(known[name], name, count, scales) for name in names]
 
 
 def _seen(cells: Sequence[Cell], names: Sequence[str]) -> SeenSetting:
-    every = [{**c.measured.setting.model_dump(), **c.measured.values} for c in cells]
+    every = [{**c.measured.setting.model_dump(), **c.measured.known} for c in cells]
     wanted = [*cells[0].measured.setting.model_dump(), *names]
     return SeenSetting(
         task=cells[0].measured.task,

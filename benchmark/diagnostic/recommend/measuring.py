@@ -59,7 +59,7 @@ class Measuring:
             more = self._kept(("gradients", *made), lambda: self._gradients(spec, data))
         else:
             more = {"values": {}, "cost": Cost(seconds=text["seconds"])}
-        values = {**text["values"], **more.pop("values"), **setting.measures}
+        values = {**text["values"], **more.pop("values")}
         return Measured(tier=tier, task=spec.data.task, setting=setting, values=values, **more)
 
     def _text(self, spec: RunSpec, data: PreparedData) -> dict[str, Any]:

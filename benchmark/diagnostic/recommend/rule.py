@@ -1,13 +1,18 @@
-"""A rule: what each method is expected to gain, given measures, and what the rule has seen."""
+"""A rule: what each method is expected to gain, given measures, and what the rule has seen.
+
+It holds the evidence that it was fitted on: a Gaussian process is its data and its kernel.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError, unknown
@@ -15,6 +20,7 @@ from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
 from benchmark.core.strict_yaml import dump_yaml
 from benchmark.diagnostic.recommend.features import MEANINGS, OF_MODEL, VERSION, Measured, Tier
+from benchmark.diagnostic.recommend.regression import Kernel, Regression
 
 ENDS = {
     "as_trained": "as trained",
@@ -25,8 +31,8 @@ POOLED = "all"
 NAMED = 3
 """More studies than these are told by the first and the last."""
 HEADER = """\
-# Expected gain of each method over pretraining, 100 x the log ratio of losses, from measures that
-# are standardised: (value - centre) / spread. Written by `adaptbench recommend fit`.
+# Gain of each method over pretraining, 100 x the log ratio of losses, by a Gaussian process on
+# measures that are standardised: (value - centre) / spread. Written by `adaptbench recommend fit`.
 """
 
 
@@ -39,44 +45,47 @@ class Scale(Frozen):
     """Standard deviation of each measure, above 0."""
 
 
-class Predictor(Frozen):
-    """The gain of one method at one end: ``intercept + sum of slope x standardised measure``."""
+class Evidence(Frozen):
+    """The cells that a rule was fitted on, a column for each thing known of them."""
 
-    intercept: float
-    """Gain where every measure is at its centre, 100 x log ratio of losses."""
-    slopes: dict[str, float]
-    """By measure: gain for each standard deviation of it."""
-    covariance: tuple[tuple[float, ...], ...]
-    """Of the intercept and the slopes, in their order: what the fit does not know."""
-    within: float = Field(ge=0)
-    """Standard deviation of a cell around its source's mean."""
-    between: float = Field(ge=0)
-    """Standard deviation of sources around the regression."""
-    freedom: float = Field(gt=0)
-    """Degrees of freedom of Student's distribution of a prediction."""
-    mean: float
-    """Mean gain of the cells that it was fitted on."""
-    cells: int
-    """How many these were."""
+    targets: tuple[str, ...]
+    """Their targets."""
+    sources: tuple[str, ...]
+    """The corpora that these are from."""
+    parameters: tuple[int, ...]
+    """Of the models."""
+    measures: dict[str, tuple[float, ...]]
+    """By name, not standardised."""
+
+
+class Predictor(Frozen):
+    """The gain of one method at one end: a Gaussian process on standardised measures."""
+
+    measures: tuple[str, ...]
+    """Those that it rests on."""
+    kernel: Kernel
+    """How large its parts are."""
+    gains: tuple[float | None, ...]
+    """Of each cell of the evidence, 100 x log ratio of losses; null: it has none."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Predictor:
-        size = 1 + len(self.slopes)
-        if len(self.covariance) != size or any(len(row) != size for row in self.covariance):
-            raise ValueError(f"covariance must be {size} x {size}, for the intercept and slopes")
-        for name in self.slopes:
+    def _knows_its_measures(self) -> Predictor:
+        for name in self.measures:
             if name not in MEANINGS:
                 raise ValueError(str(unknown("measure", name, MEANINGS)))
+        if all(gain is None for gain in self.gains):
+            raise ValueError("gains: none is known")
         return self
 
-    def __call__(self, standardised: Mapping[str, float]) -> tuple[float, float]:
-        """Expected gain, and the scale of its distribution: the fit's, the source's, the cell's."""
-        x = [1.0, *(standardised[name] for name in self.slopes)]
-        coefficients = [self.intercept, *self.slopes.values()]
-        expected = sum(a * b for a, b in zip(coefficients, x, strict=True))
-        size = range(len(x))
-        fit = sum(x[i] * self.covariance[i][j] * x[j] for i in size for j in size)
-        return expected, math.sqrt(max(fit, 0.0) + self.within**2 + self.between**2)
+    @property
+    def known(self) -> list[float]:
+        """The gains that there are."""
+        return [gain for gain in self.gains if gain is not None]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return fmean(self.known)
 
 
 class End(Frozen):
@@ -145,6 +154,8 @@ class AdviceRule(Frozen):
     """Beyond it, the rule knows nothing."""
     scales: dict[str, Scale]
     """By parameters of the model; ``all``: for models that it has not seen."""
+    evidence: Evidence
+    """What it was fitted on."""
     ends: dict[str, End]
     """``as_trained``, ``fine_tuned``, ``equal_flops``."""
 
@@ -160,12 +171,60 @@ class AdviceRule(Frozen):
         for name in self.ends:
             if name not in ENDS:
                 raise ValueError(str(unknown("end", name, ENDS)))
-        for end in self.ends.values():
-            for predictor in end.predictors.values():
-                for name in predictor.slopes:
+        cells = len(self.evidence.targets)
+        columns = {"sources": self.evidence.sources, "parameters": self.evidence.parameters}
+        for name, column in {**columns, **self.evidence.measures}.items():
+            if len(column) != cells:
+                raise ValueError(f"evidence: {name}: {len(column)} of {cells} cells")
+        for end, of in self.ends.items():
+            for label, predictor in of.predictors.items():
+                if len(predictor.gains) != cells:
+                    raise ValueError(
+                        f"ends: {end}: {label}: {len(predictor.gains)} gains of {cells} cells"
+                    )
+                for name in predictor.measures:
                     if name not in self.scales[POOLED].centre:
                         raise ValueError(f"scales: {POOLED}: measure {name!r} is missing")
+                    if name not in self.evidence.measures:
+                        raise ValueError(f"evidence: measure {name!r} is missing")
         return self
+
+    @cached_property
+    def regressions(self) -> dict[tuple[str, str], Regression]:
+        """By end and label."""
+        evidence = self.evidence
+        columns = {
+            name: [
+                standardise(value, name, count, self.scales)
+                for value, count in zip(values, evidence.parameters, strict=True)
+            ]
+            for name, values in evidence.measures.items()
+        }
+        sources, found = np.array(evidence.sources), {}
+        for end, of in self.ends.items():
+            for label, each in of.predictors.items():
+                gains = np.array(each.gains, dtype=float)
+                known = np.isfinite(gains)
+                x = np.column_stack([columns[name] for name in each.measures])
+                found[end, label] = Regression(each.kernel, x[known], gains[known], sources[known])
+        return found
+
+    def expected(
+        self, end: str, label: str, standardised: Mapping[str, float]
+    ) -> tuple[float, float, float]:
+        """Expected gain, and scale and degrees of freedom of its Student's distribution."""
+        regression = self.regressions[end, label]
+        names = self.ends[end].predictors[label].measures
+        x = np.array([[standardised[name] for name in names]])
+        return float(regression.expected(x)[0]), float(regression.scale(x)[0]), regression.freedom
+
+    def shares(self, end: str, label: str, standardised: Mapping[str, float]) -> dict[str, float]:
+        """How much of the expected gain is owed to each measure not being at its mean."""
+        names = self.ends[end].predictors[label].measures
+        all_but_one = [{**standardised, name: 0.0} for name in names]
+        gain = self.expected(end, label, standardised)[0]
+        others = [self.expected(end, label, each)[0] for each in all_but_one]
+        return {name: gain - other for name, other in zip(names, others, strict=True)}
 
     def standardised(self, measured: Measured) -> dict[str, float]:
         """The measures on the rule's scale, those of gradients on the model's where it is known.
@@ -178,12 +237,11 @@ class AdviceRule(Frozen):
                 f"--rule: fitted on measures of tier {self.tier}, asked with those of tier "
                 f"{measured.tier}: give --tier {self.tier}, or a rule of the other"
             )
-        own, pooled = self.scales.get(str(measured.setting.parameters)), self.scales[POOLED]
-        found = {}
-        for name in pooled.centre:
-            scale = own if own is not None and name in OF_MODEL else pooled
-            found[name] = (measured.values[name] - scale.centre[name]) / scale.spread[name]
-        return found
+        count, known = measured.setting.parameters, measured.known
+        return {
+            name: standardise(known[name], name, count, self.scales)
+            for name in self.scales[POOLED].centre
+        }
 
     def outside(self, measured: Measured) -> tuple[str, ...]:
         """What lies outside of what the rule has seen, in words: settings, then measures."""
@@ -191,7 +249,7 @@ class AdviceRule(Frozen):
         found = []
         if measured.task != seen.task:
             found.append(f"task {measured.task} (seen: {seen.task})")
-        values = {**measured.setting.model_dump(), **measured.values}
+        values = {**measured.setting.model_dump(), **measured.known}
         for name, (low, high) in seen.ranges.items():
             slack = 1e-9 * max(abs(low), abs(high))
             if not low - slack <= values[name] <= high + slack:
@@ -199,6 +257,13 @@ class AdviceRule(Frozen):
                 value, least, most = map(_shown, (values[name], low, high))
                 found.append(f"{words} {value} (seen: {least} to {most})")
         return tuple(found)
+
+
+def standardise(value: float, name: str, parameters: int, scales: Mapping[str, Scale]) -> float:
+    """A measure on the scale of the model with so many parameters where it has one of its own."""
+    own = scales.get(str(parameters)) if name in OF_MODEL else None
+    scale = own or scales[POOLED]
+    return (value - scale.centre[name]) / scale.spread[name]
 
 
 def _shown(value: float) -> str:
@@ -227,4 +292,5 @@ def shipped_file(tier: Tier) -> Path:
 
 def write_advice_rule(file: Path, rule: AdviceRule) -> None:
     """Publish a rule as YAML."""
-    write_atomically(file, HEADER + dump_yaml(rule.model_dump(mode="json"), width=99))
+    content = dump_yaml(rule.model_dump(mode="json"), width=99, compact=True)
+    write_atomically(file, HEADER + content)

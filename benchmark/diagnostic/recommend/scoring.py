@@ -96,7 +96,7 @@ def _foretell(rule: AdviceRule, cell: Cell, found: dict[str, list[Foretold]]) ->
         labels = tuple(label for label in end.predictors if label in gains)
         if not labels:
             continue
-        said = forecast(end, standardised, labels)
+        said = forecast(rule, name, standardised, labels)
         low, high = said.bounds
         names, draws = said.with_reference
         chance = {

@@ -75,7 +75,7 @@ def _cells(cells: Sequence[Cell]) -> pd.DataFrame:
                 "source": cell.source,
                 "target": cell.target,
                 **cell.measured.setting.model_dump(),
-                **cell.measured.values,
+                **cell.measured.known,
                 **{
                     f"{label}_{end}": gain
                     for end, of in cell.gains.items()

@@ -34,7 +34,6 @@ def measured(divergence: float, rng: np.random.Generator, documents: int = 100) 
         "classifier_auc": float(rng.uniform(0.5, 1)),
         "stand_in_classifier": float(rng.normal()),
         "stand_in_importance": float(rng.normal()),
-        **setting.measures,
     }
     return Measured(tier=0, task="language_modelling", setting=setting, values=values, cost=Cost())
 
