@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from benchmark.core.frozen import Frozen
 from benchmark.core.randomness import generator
+from benchmark.core.rounding import rounded
 from benchmark.diagnostic.alignment import one_sided, with_displacement
 from benchmark.diagnostic.documents import Halves, halves
 from benchmark.diagnostic.gradients import RowGradients
@@ -156,7 +157,7 @@ def _pair(rows: Held, directions: Held) -> MatrixPair:
 
 
 def _written(values: Array) -> Floats:
-    return tuple(float(f"{value:.{DIGITS}g}") for value in values)
+    return tuple(rounded(value, DIGITS) for value in values)
 
 
 def _mask(model: nn.Module, parts: Sequence[str], like: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ MEANINGS = {
 }
 OF_SETTING = ("log_rows_trained", "log_generic_rows")
 """What every regression uses beside three measures."""
+RESTATED = ("log_documents", *OF_SETTING)
+"""Measures that are one number of the setting."""
 OF_MODEL = ("gradient_cosine", *(name for name in MEANINGS if name.startswith("alignment_")))
 """Measures with another unit in each model, standardised within it."""
 

@@ -27,7 +27,7 @@ def recommendation_figure(record: RecommendationRecord) -> Figure:
     most = max(len(found.expected) for found in record.ends.values())
     lines = [found.why for found in record.ends.values()] + notes(record)
     text = "\n".join(wrapped_line(line) for line in lines)
-    below = 0.19 * (text.count("\n") + 2)
+    below = 0.16 * (text.count("\n") + 2)
     height = 1.6 + 0.32 * most + below
     rect = (0, below / height, 1, 1 - (below + 0.4) / height)
     figure = Figure(figsize=(11, height), layout=ConstrainedLayoutEngine(rect=rect))
@@ -42,7 +42,7 @@ def recommendation_figure(record: RecommendationRecord) -> Figure:
 
 def wrapped_line(line: str) -> str:
     """A sentence on lines that fit the page."""
-    return wrapped(line, 160)
+    return wrapped(line, 180)
 
 
 def _draw(axes: Axes, words: str, found: Recommended) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core.errors import UserError
+from benchmark.core.rounding import rounded
 from benchmark.diagnostic.recommend.features import (
-    OF_MODEL,
     VERSION,
     Measured,
     Tier,
@@ -21,21 +20,18 @@ from benchmark.diagnostic.recommend.outcomes import Finished, Gains
 from benchmark.diagnostic.recommend.regression import FEWEST, fit
 from benchmark.diagnostic.recommend.rule import (
     ENDS,
-    POOLED,
     AdviceRule,
     End,
     Evidence,
     FittedOn,
     Predictor,
-    Scale,
     SeenSetting,
-    standardise,
 )
+from benchmark.diagnostic.recommend.scales import Scale, scales_of, standardise
 from benchmark.report.results.inputs import REFERENCE
 from benchmark.study.study import MethodEntry
 
 Array = NDArray[np.float64]
-NEGLIGIBLE = 1e-9
 SHRUNK = 0.2
 """Share of a correlation of residuals that is taken off: it is estimated from few cells."""
 
@@ -86,7 +82,7 @@ def fit_rule(
         )
     features = {label: features_of(entry, tier) for label, entry in menu.items()}
     names = list(dict.fromkeys(name for of in features.values() for name in of))
-    scales = _scales(cells, names)
+    scales = scales_of([cell.measured for cell in cells], names)
     standardised = np.array([_standardised(cell.measured, scales, names) for cell in cells])
     of_cell = np.array([cell.source for cell in cells])
     ends = {}
@@ -131,7 +127,7 @@ def _fit_end(
         predictors[label] = Predictor(
             measures=used,
             kernel=found.kernel,
-            gains=tuple(_rounded(gain) if np.isfinite(gain) else None for gain in gains),
+            gains=tuple(rounded(gain) if np.isfinite(gain) else None for gain in gains),
         )
         residuals[label] = np.full(len(cells), np.nan)
         residuals[label][known] = found.left_out
@@ -152,7 +148,7 @@ def _evidence(cells: Sequence[Cell], names: Sequence[str]) -> Evidence:
         sources=tuple(cell.source for cell in cells),
         parameters=tuple(cell.measured.setting.parameters for cell in cells),
         measures={
-            name: tuple(_rounded(cell.measured.known[name]) for cell in cells) for name in names
+            name: tuple(rounded(cell.measured.known[name]) for cell in cells) for name in names
         },
     )
 
@@ -167,7 +163,7 @@ def _correlation(residuals: dict[str, Array]) -> dict[str, dict[str, float]]:
             u, v = x[both], y[both]
             size = float(np.sqrt((u @ u) * (v @ v)))
             value = float(u @ v) / size if size > 0 else 0.0
-            found[a][b] = 1.0 if a == b else _rounded((1 - SHRUNK) * value)
+            found[a][b] = 1.0 if a == b else rounded((1 - SHRUNK) * value)
     return found
 
 
@@ -179,34 +175,7 @@ def _seed_spread(cells: Sequence[Cell], end: str, label: str) -> float | None:
         if len(values) > 1:
             squares += float(np.var(values)) * len(values)
             freedom += len(values) - 1
-    return _rounded(np.sqrt(squares / freedom)) if freedom else None
-
-
-def _scales(cells: Sequence[Cell], names: Sequence[str]) -> dict[str, Scale]:
-    """By model, for measures that have another unit in each; and pooled over all."""
-    groups: defaultdict[str, list[Measured]] = defaultdict(list)
-    for cell in cells:
-        groups[POOLED].append(cell.measured)
-        groups[str(cell.measured.setting.parameters)].append(cell.measured)
-    own = [name for name in names if name in OF_MODEL]
-    return {
-        group: _scale(some, names if group == POOLED else own)
-        for group, some in groups.items()
-        if group == POOLED or own
-    }
-
-
-def _scale(measured: Sequence[Measured], names: Iterable[str]) -> Scale:
-    values = {name: np.array([each.known[name] for each in measured]) for name in names}
-    centre = {name: _rounded(each.mean(), 12) for name, each in values.items()}
-    spread = {name: _rounded(each.std()) for name, each in values.items()}
-    return Scale(
-        centre=centre,
-        # What never varies but by rounding says nothing.
-        spread={
-            n: s if s > NEGLIGIBLE * max(1.0, abs(centre[n])) else 1.0 for n, s in spread.items()
-        },
-    )
+    return rounded(np.sqrt(squares / freedom)) if freedom else None
 
 
 def _standardised(
@@ -226,7 +195,3 @@ def _seen(cells: Sequence[Cell], names: Sequence[str]) -> SeenSetting:
             for name in dict.fromkeys(wanted)
         },
     )
-
-
-def _rounded(value: float, digits: int = 6) -> float:
-    return float(f"{float(value):.{digits}g}")

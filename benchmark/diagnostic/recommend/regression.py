@@ -17,6 +17,7 @@ from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve
 
 from benchmark.core.frozen import Frozen
+from benchmark.core.rounding import rounded
 
 Array = NDArray[np.float64]
 BETWEEN = (0.0, 0.25, 1.0, 3.0)
@@ -139,7 +140,7 @@ def _average(grid: list[Kernel], weights: Array) -> Kernel:
 
     def variance(name: str) -> float:
         logs = np.log1p([getattr(kernel, name) for kernel in grid])
-        return _rounded(float(np.expm1(weights @ logs)))
+        return rounded(float(np.expm1(weights @ logs)))
 
     # Where nothing is smooth, a length says nothing.
     of = weights * [kernel.smooth > 0 for kernel in grid] + np.finfo(float).tiny
@@ -148,9 +149,5 @@ def _average(grid: list[Kernel], weights: Array) -> Kernel:
         between=variance("between"),
         linear=variance("linear"),
         smooth=variance("smooth"),
-        length=_rounded(float(length)),
+        length=rounded(float(length)),
     )
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")

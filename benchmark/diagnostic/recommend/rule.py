@@ -19,30 +19,27 @@ from benchmark.core.errors import UserError, unknown
 from benchmark.core.files import write_atomically
 from benchmark.core.frozen import Frozen
 from benchmark.core.strict_yaml import dump_yaml
-from benchmark.diagnostic.recommend.features import MEANINGS, OF_MODEL, VERSION, Measured, Tier
+from benchmark.diagnostic.recommend.features import (
+    MEANINGS,
+    RESTATED,
+    VERSION,
+    Measured,
+    Tier,
+)
 from benchmark.diagnostic.recommend.regression import Kernel, Regression
+from benchmark.diagnostic.recommend.scales import POOLED, Scale, standardise
 
 ENDS = {
     "as_trained": "as trained",
     "fine_tuned": "after fine-tuning",
     "equal_flops": "at equal FLOPs",
 }
-POOLED = "all"
 NAMED = 3
 """More studies than these are told by the first and the last."""
 HEADER = """\
 # Gain of each method over pretraining, 100 x the log ratio of losses, by a Gaussian process on
 # measures that are standardised: (value - centre) / spread. Written by `adaptbench recommend fit`.
 """
-
-
-class Scale(Frozen):
-    """How measures are standardised: ``(value - centre) / spread``."""
-
-    centre: dict[str, float]
-    """Mean of each measure over the sources that the rule was fitted on."""
-    spread: dict[str, float]
-    """Standard deviation of each measure, above 0."""
 
 
 class Evidence(Frozen):
@@ -251,19 +248,14 @@ class AdviceRule(Frozen):
             found.append(f"task {measured.task} (seen: {seen.task})")
         values = {**measured.setting.model_dump(), **measured.known}
         for name, (low, high) in seen.ranges.items():
+            if name in RESTATED:
+                continue
             slack = 1e-9 * max(abs(low), abs(high))
             if not low - slack <= values[name] <= high + slack:
                 words = name.replace("_", " ")
                 value, least, most = map(_shown, (values[name], low, high))
                 found.append(f"{words} {value} (seen: {least} to {most})")
         return tuple(found)
-
-
-def standardise(value: float, name: str, parameters: int, scales: Mapping[str, Scale]) -> float:
-    """A measure on the scale of the model with so many parameters where it has one of its own."""
-    own = scales.get(str(parameters)) if name in OF_MODEL else None
-    scale = own or scales[POOLED]
-    return (value - scale.centre[name]) / scale.spread[name]
 
 
 def _shown(value: float) -> str:
