@@ -20,7 +20,7 @@ VERSION = 2
 
 MEANINGS = {
     "ngram_divergence": "divergence of token bigrams from generic text, in bits",
-    "classifier_auc": "how well a linear classifier tells the target's rows, of unseen documents",
+    "classifier_auc": "AUC of a linear classifier of the target's rows, on unseen documents",
     "stand_in_classifier": "gain of a 5-gram model from rows that a classifier chooses, in nats",
     "stand_in_importance": "gain of a 5-gram model from rows chosen by importance, in nats",
     "gradient_cosine": "cosine of the mean generic and the mean target gradient",
