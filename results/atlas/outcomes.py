@@ -124,6 +124,9 @@ def mean(values: np.ndarray, sources: np.ndarray) -> Score:
     has = np.isfinite(values)
     if not has.any():
         return Score(np.nan, np.nan, np.nan)
+    if len(np.unique(sources[has])) == 1:
+        # How much sources differ is not known of one.
+        return Score(float(values[has].mean()), np.nan, np.nan)
     values, counts = values[has], resampled_counts(sources[has])
     with np.errstate(invalid="ignore"):
         return with_bounds(values.mean(keepdims=True), counts @ values / counts.sum(axis=1))

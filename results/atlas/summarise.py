@@ -15,9 +15,9 @@ from typing import Any
 import design
 import numpy as np
 import pandas as pd
-from figures import level_figure, map_figure
+from figures import LEVELS, level_figure, map_figure
 from matplotlib import style as mpl_style
-from outcomes import by_method, folders, mean, read_cells, sources_of
+from outcomes import CELL, FACTORS, by_method, folders, mean, read_cells, sources_of
 
 from benchmark.core.files import write_atomically
 from benchmark.diagnostic.evidence.scores import Score
@@ -28,6 +28,9 @@ from benchmark.report.results.inputs import REFERENCE
 from benchmark.report.tables.blocks import NOTHING, Block, Cell, Column, ungrouped
 from benchmark.report.tables.rendering import markdown
 
+ONLINE = ("dds", "soba")
+AGAINST = (REFERENCE, "mixing", "classifier_filter")
+"""What online selection is compared with: nothing, the simplest, the plainest filter."""
 FOUND = design.HERE / "found"
 INTERVAL = "95% intervals by a bootstrap over sources; bold: the interval is above 0"
 GAIN = "Gain: 100 x log ratio of losses, about percent"
@@ -46,6 +49,7 @@ def main() -> None:
         rank_block(cells),
         win_block(cells),
         multiplier_block(cells),
+        *(online_block(cells, end, words) for end, words in ENDS.items()),
     ]
     head = "\n\n".join(["# What the atlas found", how(cells, made)])
     pictures = "\n\n".join(
@@ -142,10 +146,31 @@ def multiplier_block(cells: pd.DataFrame) -> Block:
     return Block("Compute multipliers, as trained", columns, tuple(rows), notes)
 
 
+def online_block(cells: pd.DataFrame, end: str, words: str) -> Block:
+    """Where online selection helps: gains of the bilevel selectors at each level of the design."""
+    wide = by_method(cells, end)
+    sources = sources_of(cells, wide)
+    online = wide[list(ONLINE)].mean(axis=1)
+    place = cells.drop_duplicates(CELL).set_index(CELL).loc[wide.index]
+    rows = []
+    for factor in FACTORS:
+        for level in LEVELS[factor]:
+            of = (place[factor] == level).to_numpy()
+            gains = [(online - wide[method]).to_numpy()[of] for method in AGAINST]
+            texts = (scored(mean(each, sources[of]), ".1f") for each in gains)
+            rows.append((f"{factor}: {level}", (*texts, Cell(f"{of.sum()}"))))
+    columns = ungrouped((*(f"over {method}" for method in AGAINST), "cells"))
+    notes = (f"Mean of {' and '.join(ONLINE)}. {GAIN}", f"{INTERVAL}; of one source there is none")
+    title = f"When online selection helps, {words}"
+    return Block(title, columns, tuple(rows), notes, corner="level")
+
+
 def scored(found: Score, form: str) -> Cell:
     """A mean with its interval."""
     if np.isnan(found.value):
         return Cell(NOTHING)
+    if np.isnan(found.low):
+        return Cell(f"{found.value:{form}}")
     text = f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
     return Cell(text, best=found.low > 0)
 
