@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import FiniteFloat, model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError, unknown
@@ -26,7 +26,7 @@ from benchmark.diagnostic.recommend.features import (
     Measured,
     Tier,
 )
-from benchmark.diagnostic.recommend.regression import Kernel, Regression
+from benchmark.diagnostic.recommend.regression import FEWEST, Kernel, Regression
 from benchmark.diagnostic.recommend.scales import POOLED, Scale, standardise
 
 ENDS = {
@@ -51,7 +51,7 @@ class Evidence(Frozen):
     """The corpora that these are from."""
     parameters: tuple[int, ...]
     """Of the models."""
-    measures: dict[str, tuple[float, ...]]
+    measures: dict[str, tuple[FiniteFloat, ...]]
     """By name, not standardised."""
 
 
@@ -62,7 +62,7 @@ class Predictor(Frozen):
     """Those that it rests on."""
     kernel: Kernel
     """How large its parts are."""
-    gains: tuple[float | None, ...]
+    gains: tuple[FiniteFloat | None, ...]
     """Of each cell of the evidence, 100 x log ratio of losses; null: it has none."""
 
     @model_validator(mode="after")
@@ -70,8 +70,8 @@ class Predictor(Frozen):
         for name in self.measures:
             if name not in MEANINGS:
                 raise ValueError(str(unknown("measure", name, MEANINGS)))
-        if all(gain is None for gain in self.gains):
-            raise ValueError("gains: none is known")
+        if len(self.known) < FEWEST:
+            raise ValueError(f"gains: {len(self.known)} are known, {FEWEST} are needed")
         return self
 
     @property
@@ -157,7 +157,7 @@ class AdviceRule(Frozen):
     """``as_trained``, ``fine_tuned``, ``equal_flops``."""
 
     @model_validator(mode="after")
-    def _knows_its_measures(self) -> AdviceRule:
+    def _means_what_is_meant_now(self) -> AdviceRule:
         if self.features_version != VERSION:
             raise ValueError(
                 f"features_version: the rule was fitted with measures of version "
@@ -168,6 +168,10 @@ class AdviceRule(Frozen):
         for name in self.ends:
             if name not in ENDS:
                 raise ValueError(str(unknown("end", name, ENDS)))
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_evidence(self) -> AdviceRule:
         cells = len(self.evidence.targets)
         columns = {"sources": self.evidence.sources, "parameters": self.evidence.parameters}
         for name, column in {**columns, **self.evidence.measures}.items():

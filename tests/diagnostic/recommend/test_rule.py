@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,10 +147,20 @@ def test_what_a_rule_cannot_be_asked(rule: AdviceRule, tmp_path: Path) -> None:
         ({"scales": {}}, "'all' is missing"),
         ({"evidence": content["evidence"] | {"sources": ["s0"]}}, "sources: 1 of 48 cells"),
         ({"evidence": content["evidence"] | {"measures": {}}}, "'ngram_divergence' is missing"),
+        ({"ends": with_gains(content, [None] * 48)}, "gains: 0 are known, 4 are needed"),
+        ({"ends": with_gains(content, [1.0] * 5)}, "ends: as_trained: mixing: 5 gains of 48 cells"),
+        ({"ends": with_gains(content, [float("nan")] * 48)}, "finite"),
     ):
         file.write_text(yaml.safe_dump(content | change))
         with pytest.raises(UserError, match=message):
             load_advice_rule(file)
+
+
+def with_gains(content: dict[str, Any], gains: list[float | None]) -> dict[str, Any]:
+    """The ends of a rule file with other gains of one method at one of them."""
+    ends: dict[str, Any] = copy.deepcopy(content["ends"])
+    ends["as_trained"]["predictors"]["mixing"]["gains"] = gains
+    return ends
 
 
 def test_too_few_sources_are_refused() -> None:
