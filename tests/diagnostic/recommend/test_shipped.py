@@ -1,18 +1,27 @@
-"""The rules that come along are what the committed records of the study atlas give."""
+"""The rules that come along, and their scores, are what the committed records of the atlas give."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
+from benchmark.data import PreparedData
+from benchmark.diagnostic.recommend.cells import measured_cells, read_studies
 from benchmark.diagnostic.recommend.features import Tier
+from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.rule import load_advice_rule, shipped_rule
+from benchmark.diagnostic.recommend.scoring import score_frozen
+from benchmark.study.environment import describe
+from benchmark.study.study import RunSpec
 
+NAMES = ["end", "score", "question"]
 ATLAS = Path(__file__).parents[3] / "results" / "atlas"
 
 pytestmark = pytest.mark.long
@@ -31,6 +40,28 @@ def test_a_shipped_rule_follows_from_the_fit_part(tier: Tier, tmp_path: Path) ->
     assert_alike(found, shipped)
     assert found["fitted_on"]["studies"] == tuple(part)
     assert not (tmp_path / "cache" / "prepared").exists()
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+def test_its_scores_follow_from_the_test_part(tier: Tier, tmp_path: Path) -> None:
+    """No text is read: every measure is kept with its records."""
+
+    def prepare(spec: RunSpec) -> PreparedData:
+        raise AssertionError(spec.target_name)
+
+    studies = read_studies(sorted(ATLAS.glob("atlas_test_*")))
+    measuring = Measuring(tmp_path, describe("cpu", 1), lambda _: None)
+    cells, _ = measured_cells(studies, tier, measuring, prepare)
+    targets = [cell for cell in cells if not cell.target.startswith("control_")]
+    found = score_frozen(targets, shipped_rule(tier)).scores
+    file = ATLAS / "found" / f"tier{tier}" / "scores.json"
+    told = pd.DataFrame(json.loads(file.read_text())["scores"])
+    assert len(targets) == 50
+    assert (found[NAMES] == told[NAMES]).all(axis=None)
+    numbers = told.columns.drop(NAMES)
+    np.testing.assert_allclose(
+        found[numbers].astype(float), told[numbers].astype(float), rtol=1e-3, atol=1e-3
+    )
 
 
 def assert_alike(found: Any, shipped: Any, at: str = "") -> None:
