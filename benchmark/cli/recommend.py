@@ -75,7 +75,9 @@ def recommend_method(
     ] = None,
     budget: Annotated[
         int | None,
-        typer.Option(min=1, help="Training steps to advise for.", show_default="the study's"),
+        typer.Option(
+            min=1, max=10**12, help="Training steps to advise for.", show_default="the study's"
+        ),
     ] = None,
     methods: MethodsOption = None,
     model: Annotated[
@@ -83,7 +85,12 @@ def recommend_method(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Seed of pretraining (tier 1).", show_default="the study's first"),
+        typer.Option(
+            min=0,
+            max=2**63 - 1,
+            help="Seed of pretraining (tier 1).",
+            show_default="the study's first",
+        ),
     ] = None,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
@@ -194,6 +201,7 @@ def score(
     if rule is None:
         scored = score_left_out(cells, menu_of(found), asked, fitted_on(found, cells))
     else:
+        menu(rule, {label: each.method for label, each in menu_of(found).items()}, ())
         scored = score_frozen(cells, rule)
     folder = out or results_of(studies[0], results) / "recommendation" / f"score-tier{asked}"
     names = [each.study for each in found]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnmeasurableError, UserError
 from benchmark.diagnostic.recommend.features import VERSION, Tier
+from benchmark.diagnostic.recommend.fitted_on import FittedOn
 from benchmark.diagnostic.recommend.fitting import Cell
 from benchmark.diagnostic.recommend.kept import MeasuredTarget, read_measures, write_measures
 from benchmark.diagnostic.recommend.measuring import Measuring
 from benchmark.diagnostic.recommend.outcomes import Finished, read_outcomes
-from benchmark.diagnostic.recommend.rule import FittedOn
 from benchmark.study.study import PRETRAINING, MethodEntry
 
 if TYPE_CHECKING:

@@ -91,6 +91,12 @@ class Measured(Frozen):
         return self.values | self.setting.measures
 
 
+def known_at(tier: Tier) -> set[str]:
+    """Names of the numbers of a setting and of the measures of a tier."""
+    of_tier = {name for name in MEANINGS if tier == 1 or name not in OF_MODEL}
+    return of_tier | set(Setting.model_fields)
+
+
 def features_of(entry: MethodEntry, tier: Tier) -> tuple[str, ...]:
     """The measures by which the gain of a method is predicted."""
     kind = method_of(entry, "methods: ").chooses_by

@@ -16,6 +16,7 @@ from benchmark.diagnostic.recommend.features import (
     Tier,
     features_of,
 )
+from benchmark.diagnostic.recommend.fitted_on import FittedOn
 from benchmark.diagnostic.recommend.outcomes import Finished, Gains
 from benchmark.diagnostic.recommend.regression import FEWEST, fit
 from benchmark.diagnostic.recommend.rule import (
@@ -23,7 +24,6 @@ from benchmark.diagnostic.recommend.rule import (
     AdviceRule,
     End,
     Evidence,
-    FittedOn,
     Predictor,
     SeenSetting,
 )

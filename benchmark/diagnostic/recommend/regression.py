@@ -31,13 +31,13 @@ FEWEST = 4
 class Kernel(Frozen):
     """How large the parts are: variances as multiples of that of an observation."""
 
-    between: float = Field(ge=0)
+    between: float = Field(ge=0, le=1e6)
     """Between sources."""
-    linear: float = Field(ge=0)
+    linear: float = Field(ge=0, le=1e6)
     """Of the slope of each standardised measure."""
-    smooth: float = Field(ge=0)
+    smooth: float = Field(ge=0, le=1e6)
     """Of the smooth part."""
-    length: float = Field(gt=0)
+    length: float = Field(ge=1e-3, le=1e6)
     """Distance over which it varies: root mean square of differences, standard deviations."""
 
     def similarity(self, x: Array, other: Array) -> Array:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import FiniteFloat, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from benchmark.core.config_file import load_config
 from benchmark.core.errors import UserError, unknown
@@ -24,18 +24,23 @@ from benchmark.diagnostic.recommend.features import (
     RESTATED,
     VERSION,
     Measured,
+    Setting,
     Tier,
+    known_at,
 )
+from benchmark.diagnostic.recommend.fitted_on import FittedOn
 from benchmark.diagnostic.recommend.regression import FEWEST, Kernel, Regression
 from benchmark.diagnostic.recommend.scales import POOLED, Scale, standardise
+from benchmark.report.results.inputs import REFERENCE
 
 ENDS = {
     "as_trained": "as trained",
     "fine_tuned": "after fine-tuning",
     "equal_flops": "at equal FLOPs",
 }
-NAMED = 3
-"""More studies than these are told by the first and the last."""
+Gain = Annotated[float, Field(ge=-1000, le=1000)]
+Spread = Annotated[float, Field(ge=0, le=1000)]
+Correlation = Annotated[float, Field(ge=-1, le=1)]
 HEADER = """\
 # Gain of each method over pretraining, 100 x the log ratio of losses, by a Gaussian process on
 # measures that are standardised: (value - centre) / spread. Written by `adaptbench recommend fit`.
@@ -58,11 +63,11 @@ class Evidence(Frozen):
 class Predictor(Frozen):
     """The gain of one method at one end: a Gaussian process on standardised measures."""
 
-    measures: tuple[str, ...]
+    measures: tuple[str, ...] = Field(min_length=1)
     """Those that it rests on."""
     kernel: Kernel
     """How large its parts are."""
-    gains: tuple[FiniteFloat | None, ...]
+    gains: tuple[Gain | None, ...]
     """Of each cell of the evidence, 100 x log ratio of losses; null: it has none."""
 
     @model_validator(mode="after")
@@ -90,12 +95,25 @@ class End(Frozen):
 
     predictors: dict[str, Predictor]
     """By label; pretraining's gain is 0."""
-    correlation: dict[str, dict[str, float]]
+    correlation: dict[str, dict[str, Correlation]]
     """Of the methods' residuals, shrunk: cells in which one gains more, another does too."""
-    seed_spread: dict[str, float | None]
+    seed_spread: dict[str, Spread | None]
     """Standard deviation of a gain over seeds; None: each cell had one seed."""
     best_on_average: str
     """The method with the highest mean gain, pretraining included."""
+
+    @model_validator(mode="after")
+    def _is_of_its_methods(self) -> End:
+        labels = self.predictors.keys()
+        if not labels or REFERENCE in labels:
+            raise ValueError(f"predictors: of one method or more, {REFERENCE} not among them")
+        for label in labels:
+            if (
+                label not in self.seed_spread
+                or not labels <= self.correlation.get(label, {}).keys()
+            ):
+                raise ValueError(f"correlation, seed_spread: {label}: not of every method")
+        return self
 
 
 class SeenSetting(Frozen):
@@ -103,35 +121,8 @@ class SeenSetting(Frozen):
 
     task: str
     """The study's task."""
-    ranges: dict[str, tuple[float, float]]
+    ranges: dict[str, tuple[FiniteFloat, FiniteFloat]]
     """By name: of the setting and of every measure."""
-
-
-class FittedOn(Frozen):
-    """The finished studies that a rule was fitted on."""
-
-    studies: tuple[str, ...]
-    """Their names."""
-    commits: tuple[str, ...]
-    """Commits of their runs' code."""
-    sources: dict[str, tuple[str, ...]]
-    """The corpora that targets are built from, with these."""
-    seeds: tuple[int, ...]
-    """Seeds of the runs."""
-    runs: int
-    """How many runs the studies have, those of targets that are left out included."""
-    cells: int
-    """(model, target) pairs that were fitted to, over the seeds of which gains are means."""
-
-    @property
-    def words(self) -> str:
-        """For a reader of a recommendation."""
-        names = ", ".join(self.studies)
-        if len(self.studies) > NAMED:
-            names = f"{len(self.studies)} studies, {self.studies[0]} to {self.studies[-1]}"
-        return (
-            f"{len(self.sources)} sources and {self.cells} cells, of {self.runs:,} runs of {names}"
-        )
 
 
 class AdviceRule(Frozen):
@@ -165,6 +156,8 @@ class AdviceRule(Frozen):
             )
         if POOLED not in self.scales:
             raise ValueError(f"scales: {POOLED!r} is missing")
+        if not self.ends:
+            raise ValueError("ends: none is there")
         for name in self.ends:
             if name not in ENDS:
                 raise ValueError(str(unknown("end", name, ENDS)))
@@ -173,6 +166,14 @@ class AdviceRule(Frozen):
     @model_validator(mode="after")
     def _has_its_evidence(self) -> AdviceRule:
         cells = len(self.evidence.targets)
+        if set(self.evidence.sources) != set(self.fitted_on.sources):
+            raise ValueError("evidence: sources: they are not those of fitted_on")
+        measures = self.scales[POOLED].centre.keys()
+        for name in (*Setting.model_fields, *measures):
+            if name not in self.seen.ranges:
+                raise ValueError(f"seen: ranges: {name!r} is missing")
+        if unmeasured := (measures | self.seen.ranges.keys()) - known_at(self.tier):
+            raise ValueError(f"tier {self.tier} has no measure {min(unmeasured)!r}")
         columns = {"sources": self.evidence.sources, "parameters": self.evidence.parameters}
         for name, column in {**columns, **self.evidence.measures}.items():
             if len(column) != cells:

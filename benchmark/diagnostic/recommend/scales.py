@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, FiniteFloat, model_validator
 
 from benchmark.core.frozen import Frozen
 from benchmark.core.rounding import rounded
@@ -18,10 +20,16 @@ NEGLIGIBLE = 1e-9
 class Scale(Frozen):
     """How measures are standardised: ``(value - centre) / spread``."""
 
-    centre: dict[str, float]
+    centre: dict[str, FiniteFloat]
     """Mean of each measure over the sources that the rule was fitted on."""
-    spread: dict[str, float]
+    spread: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]
     """Standard deviation of each measure, above 0."""
+
+    @model_validator(mode="after")
+    def _is_of_the_same_measures(self) -> Scale:
+        if self.centre.keys() != self.spread.keys():
+            raise ValueError("centre and spread are not of the same measures")
+        return self
 
 
 def standardise(value: float, name: str, parameters: int, scales: Mapping[str, Scale]) -> float:

@@ -109,12 +109,18 @@ def sentences(scored: Scored) -> list[str]:
     table = _table(scored)
     for end in scored.foretold:
         saved = table["regret", "saved over the best on average", end]
+        words = f"{ENDS[end]}: the recommendation saves {saved['value']:.2f}% of loss over always "
+        if not np.isfinite(saved["least"]):
+            lines.append(
+                f"{words}training what was best on average, in one source, which says nothing of "
+                "others"
+            )
+            continue
         sure = "surely better" if saved["low"] > 0 else "surely worse" if saved["high"] < 0 else ""
         lines.append(
-            f"{ENDS[end]}: the recommendation saves {saved['value']:.2f}% of loss over always "
-            f"training what was best on average [{saved['low']:.2f}, {saved['high']:.2f}; without "
-            f"one source or another {saved['least']:.2f} to {saved['most']:.2f}]"
-            f"{f', {sure}' if sure else ': not told apart'}"
+            f"{words}training what was best on average [{saved['low']:.2f}, "
+            f"{saved['high']:.2f}; without one source or another {saved['least']:.2f} to "
+            f"{saved['most']:.2f}]{f', {sure}' if sure else ': not told apart'}"
         )
     if scored.left_out:
         lines.append(f"not scored, as the rule has seen them: {', '.join(scored.left_out)}")

@@ -98,8 +98,7 @@ def _regrets(end: str, some: Sequence[Foretold]) -> list[dict[str, object]]:
     sources = np.array([each.cell.source for each in some])
     without = [(usual - ours)[sources != one] for one in np.unique(sources)]
     means = [float(rest.mean()) for rest in without if len(rest)]
-    if means:
-        rows[-1] |= {"least": min(means), "most": max(means)}
+    rows[-1] |= {"least": min(means, default=np.nan), "most": max(means, default=np.nan)}
     return rows
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 from benchmark.core.errors import UserError
 from benchmark.diagnostic.recommend.advice import choose, forecast
 from benchmark.diagnostic.recommend.features import Tier
+from benchmark.diagnostic.recommend.fitted_on import FittedOn
 from benchmark.diagnostic.recommend.fitting import Cell, fit_rule
 from benchmark.diagnostic.recommend.regression import FEWEST
-from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule, FittedOn
+from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule
 from benchmark.diagnostic.recommend.scores import Foretold, score_rows
 from benchmark.report.results.inputs import REFERENCE
 from benchmark.study.study import MethodEntry

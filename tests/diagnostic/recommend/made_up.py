@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.diagnostic.recommend.features import Measured, Setting
+from benchmark.diagnostic.recommend.fitted_on import FittedOn
 from benchmark.diagnostic.recommend.fitting import Cell, fit_rule
-from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule, FittedOn
+from benchmark.diagnostic.recommend.rule import ENDS, AdviceRule
 from benchmark.study.records import Cost
 from benchmark.study.study import MethodEntry
 

@@ -15,6 +15,7 @@ from benchmark.core.errors import UserError
 from benchmark.diagnostic.recommend.advice import forecast, menu, recommend
 from benchmark.diagnostic.recommend.fitting import fit_rule
 from benchmark.diagnostic.recommend.rule import AdviceRule, load_advice_rule, write_advice_rule
+from benchmark.diagnostic.recommend.score_blocks import sentences
 from benchmark.diagnostic.recommend.scores import ALL_QUESTIONS
 from benchmark.diagnostic.recommend.scoring import score_frozen, score_left_out
 from tests.diagnostic.recommend.made_up import MENU, cells, fitted, measured, on, truth
@@ -145,11 +146,16 @@ def test_what_a_rule_cannot_be_asked(rule: AdviceRule, tmp_path: Path) -> None:
         ({"ends": {"later": content["ends"]["as_trained"]}}, "unknown end 'later'"),
         ({"tier": 3}, "tier"),
         ({"scales": {}}, "'all' is missing"),
-        ({"evidence": content["evidence"] | {"sources": ["s0"]}}, "sources: 1 of 48 cells"),
+        ({"evidence": content["evidence"] | {"parameters": [1]}}, "parameters: 1 of 48 cells"),
+        ({"evidence": content["evidence"] | {"sources": ["s0"] * 48}}, "not those of fitted_on"),
+        ({"seen": {"task": "language_modelling", "ranges": {}}}, "ranges: 'parameters' is missing"),
+        ({"ends": {}}, "ends: none is there"),
+        ({"ends": {"as_trained": content["ends"]["as_trained"] | {"correlation": {}}}}, "not of"),
+        ({"ends": {"as_trained": content["ends"]["as_trained"] | {"predictors": {}}}}, "of one"),
         ({"evidence": content["evidence"] | {"measures": {}}}, "'ngram_divergence' is missing"),
         ({"ends": with_gains(content, [None] * 48)}, "gains: 0 are known, 4 are needed"),
         ({"ends": with_gains(content, [1.0] * 5)}, "ends: as_trained: mixing: 5 gains of 48 cells"),
-        ({"ends": with_gains(content, [float("nan")] * 48)}, "finite"),
+        ({"ends": with_gains(content, [float("nan")] * 48)}, "less than or equal to 1000"),
     ):
         file.write_text(yaml.safe_dump(content | change))
         with pytest.raises(UserError, match=message):
@@ -207,3 +213,12 @@ def test_a_frozen_rule_is_scored_on_new_sources_only(rule: AdviceRule) -> None:
         f"new s{n}" for n in range(6)
     }
     assert found.left_out == ["s0", "s1"]
+    # Of one source, there is no range without one or another.
+    (saved,) = (
+        row
+        for _, row in score_frozen(new[:1], rule).scores.iterrows()
+        if row["end"] == "as_trained" and row["question"].startswith("saved")
+    )
+    assert np.isfinite(saved["value"])
+    assert np.isnan(saved["least"])
+    assert "one source, which says nothing of others" in sentences(score_frozen(new[:1], rule))[0]
